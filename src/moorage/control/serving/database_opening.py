@@ -19,6 +19,7 @@ _LOCK = 0x6D6F_6F72
 """A number that no other program of this database is to use for a lock of its own."""
 
 _PATIENCE = "10min"
+_SHOWN = 5
 
 
 def open_configured(path: Path) -> LoadedControl:
@@ -36,12 +37,19 @@ def open_control(loaded: LoadedControl) -> None:
     """Start Django; with SQLite, bring the tables up to date, which with PostgreSQL is a command of its own.
 
     Raises:
-        ConfigurationError: the database cannot be used, or its tables are not up to date.
+        ConfigurationError: the database cannot be used, or its tables are not up to date, or are newer than this code.
     """
     start_django(loaded)
     if connection.vendor == "sqlite":
         make_private(Path(connection.settings_dict["NAME"]))
-    pending = pending_migrations()
+    pending, newer = _compared()
+    if newer:
+        # Columns that came since have no defaults in a database: rows could be read, and few of them written.
+        message = (
+            f"its tables are of a newer version of Moorage ({', '.join(newer[:_SHOWN])}): start that version, or bring "
+            "back a backup that was made before its start"
+        )
+        raise ConfigurationError([Mistake("database", message)])
     if not pending:
         return
     if connection.vendor == "sqlite":
@@ -57,12 +65,18 @@ def pending_migrations() -> list[str]:
     Raises:
         ConfigurationError: the database does not answer.
     """
+    return _compared()[0]
+
+
+def _compared() -> tuple[list[str], list[str]]:
+    """The names of migrations that were not applied yet, and of those that were and that this code does not know."""
     try:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        newer = set(executor.loader.applied_migrations) - set(executor.loader.graph.nodes)
     except DatabaseError as exc:
         raise _unusable(exc) from None
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan], sorted(map(".".join, newer))
 
 
 def unknown_migrations(names: Collection[str]) -> list[str]:

@@ -50,7 +50,7 @@ class RestoreNote:
 
     @property
     def said(self) -> str:
-        """What it means to somebody who wants to use the storage, and what to do."""
+        """The refusal for somebody who wants to use the storage, with what to do."""
         which = f" of the backup {self.backup}" if self.backup else ""
         return (
             f"a restore{which} onto this storage was not finished ({paths.RESTORE.lstrip('/')}), so that a part of the "

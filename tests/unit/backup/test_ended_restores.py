@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from moorage.backup.backing_up import MadeBackup
+from moorage.backup.backing_up import MadeBackup, make_backup
 from moorage.backup.backup_folder import BackupFolder, BackupRefused
-from moorage.backup.places import read_targets
+from moorage.backup.places import read_places, read_targets
 from moorage.backup.restoring import Restored, restore
 from moorage.config import load
 from moorage.errors import ConfigurationError, MoorageError
@@ -62,11 +62,13 @@ def chosen(config: Path) -> Store:
 
 
 def refusals(config: Path) -> list[Callable[[], object]]:
+    elsewhere = BackupFolder(config.parent / "elsewhere")
     with_links = json.loads(config.read_text()) | {"database": {"enabled": False}}
     forced = OfflineOptions(force=True)
     return [
         lambda: chosen(config),
         lambda: collect_garbage(load(json.dumps(with_links), {}).config, forced, NOBODY),
+        lambda: asyncio.run(make_backup(read_places(config, None), elsewhere, with_blobs=None, reports=NOBODY)),
     ]
 
 

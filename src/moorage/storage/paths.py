@@ -185,6 +185,12 @@ def upload_started_at(name: RepositoryName, session: str) -> str:
     return f"{upload(name, session)}/startedat"
 
 
+def is_of_an_upload(path: str) -> bool:
+    """Return whether *path* is an upload that is under way, or a folder of them: a tag may be called ``_uploads``."""
+    # No part of a repository's name begins with an underscore: the first that does says what the rest is.
+    return next((part for part in path.split("/") if part.startswith("_")), "") == "_uploads"
+
+
 def readable(text: str) -> str:
     """Return a path or a name of which every part is a character: in storage it may have bytes that are no UTF-8."""
     return text.encode(errors="backslashreplace").decode()

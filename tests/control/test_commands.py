@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from typer.testing import CliRunner, Result
 
@@ -354,3 +356,9 @@ def test_the_audit_log_is_listed_and_exported(run: Run) -> None:
         run("audit", "export", "--since", "soon")
     with pytest.raises(ConfigurationError, match="together with --json"):
         run("audit", "export", "--csv", "--json")
+
+
+def test_tables_of_a_newer_version_are_not_used(run: Run) -> None:
+    MigrationRecorder(connection).record_applied("images", "9999_later")
+    with pytest.raises(ConfigurationError, match=r"of a newer version of Moorage \(images\.9999_later\): start that"):
+        run("user", "list")

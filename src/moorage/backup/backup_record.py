@@ -141,5 +141,10 @@ def record_of(path: Path, *, is_synced: bool = False) -> FileRecord:
     return FileRecord(size_bytes=size_bytes, sha256=hasher.hexdigest())
 
 
+def digest_of_record(record: BackupRecord) -> str:
+    """Return the digest by which one backup is told from another."""
+    return _digest_of(record.model_dump(mode="json"))
+
+
 def _digest_of(content: Any) -> str:  # noqa: ANN401 - JSON
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

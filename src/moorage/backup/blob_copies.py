@@ -99,8 +99,12 @@ class BlobsOut:
 class BlobsBack:
     """Copies from the folder of backups into a storage that has none."""
 
-    def __init__(self, storage: StorageDriver, folder: BackupFolder, reports: WorkReports) -> None:
+    def __init__(
+        self, storage: StorageDriver, folder: BackupFolder, reports: WorkReports, *, goes_on: bool = False
+    ) -> None:
+        """*goes_on*: some may be there, of a restore that was ended before it was done."""
         self._storage = storage
+        self._goes_on = goes_on
         self._sink = sink_of(storage)
         self._folder = folder
         self._reports = reports
@@ -114,13 +118,19 @@ class BlobsBack:
         """
         self.sums.count += 1
         self.sums.size_bytes += blob.size_bytes
-        problem = await self._send(blob)
+        problem = "" if await self._is_there(blob) else await self._send(blob)
         if problem:
             self.sums.problems.add(problem)
         else:
             self.sums.copied += 1
             self.sums.copied_bytes += blob.size_bytes
         self._reports.advanced(BLOB_BAR, blob.size_bytes)
+
+    async def _is_there(self, blob: BackupBlob) -> bool:
+        if not self._goes_on:
+            return False
+        (there,) = await self._storage.stat_each([paths.blob(blob.digest)])
+        return there is not None and there.size_bytes == blob.size_bytes  # It was compared before it got its place.
 
     async def _send(self, blob: BackupBlob) -> str:
         """Send a blob; return what is wrong with it, nothing if it has its place."""

@@ -3,9 +3,12 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from moorage.atomic_writes import write_whole
 from moorage.backup.backup_record import KeptFile
 from moorage.config import Config, HtpasswdAuth, TokenAuth
+from moorage.config.sections.storage_gcs import GCSSection
 from moorage.control.configuration import ControlConfiguration
 
 _PRIVATE = 0o600
@@ -13,16 +16,23 @@ _PRIVATE = 0o600
 
 def named_by_registry(config: Config) -> Iterator[tuple[str, Path]]:
     """Yield the files and folders that a registry's configuration names, with their keys."""
-    auth, tls, database = config.auth, config.http.tls, config.database
+    auth, database = config.auth, config.database
     named: list[tuple[str, str]] = []
     if isinstance(auth, TokenAuth):
         named += [(f"auth.token.{key}", getattr(auth, key)) for key in ("rootcertbundle", "jwks", "server")]
     if isinstance(auth, HtpasswdAuth):
         named.append(("auth.htpasswd.path", auth.path))
-    named += [("http.tls.certificate", tls.certificate), ("http.tls.key", tls.key)]
-    named += [("http.tls.clientcas", path) for path in tls.clientcas]
-    named.append(("http.tls.letsencrypt.cachefile", tls.letsencrypt.cachefile))
+    named += _tls_files("http.tls", config.http.tls, "clientcas")
+    named += _tls_files("http.debug.tls", config.http.debug.tls, "clientcas")
+    named.append(("http.tls.letsencrypt.cachefile", config.http.tls.letsencrypt.cachefile))
     named += [(f"database.{key}", getattr(database, key)) for key in ("sslcert", "sslkey", "sslrootcert")]
+    if isinstance(config.storage.driver, GCSSection):
+        named.append((f"storage.{config.storage.name}.keyfile", config.storage.driver.keyfile))
+    for each in config.middleware.get("storage", ()):
+        named.append((f"middleware.storage {each.name}.privatekey", str(each.options.get("privatekey") or "")))
+    named += _tls_files("redis.tls", config.redis.tls, "rootcas")
+    for use in ("cache", "ratelimiter", "loadbalancing"):
+        named += _tls_files(f"redis.{use}.tls", getattr(config.redis, use).tls, "rootcas")
     for key, path in named:
         if path:
             yield key, Path(path).absolute()
@@ -33,7 +43,7 @@ def named_by_registry(config: Config) -> Iterator[tuple[str, Path]]:
 def named_by_control(configuration: ControlConfiguration, folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files and folders that a ``control.yml`` in *folder* names, with their keys."""
     database, registry, tls = configuration.database, configuration.registry, configuration.http.tls
-    for key, path in (
+    named = [
         ("secretfile", configuration.secretfile),
         ("database.passwordfile", database.passwordfile),
         ("database.sslrootcert", database.sslrootcert),
@@ -42,9 +52,22 @@ def named_by_control(configuration: ControlConfiguration, folder: Path) -> Itera
         ("sign_in.oidc.client_secretfile", configuration.sign_in.oidc.client_secretfile),
         ("http.tls.certificate", tls.certificate),
         ("http.tls.key", tls.key),
-    ):
+        ("http.tls.letsencrypt.cachefile", tls.letsencrypt.cachefile),
+    ]
+    for name, server in configuration.ldap.servers.items():
+        named.append((f"ldap.servers.{name}.passwordfile", server.passwordfile))
+        named.append((f"ldap.servers.{name}.tls_options.ca_file", server.tls_options.ca_file))
+    for key, path in named:
         if path:
             yield f"control: {key}", (folder / path).absolute()
+
+
+def _tls_files(section: str, tls: Any, authorities: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - one of several
+    """Yield the files of TLS, whose *authorities* are a list under another name for servers and for clients."""
+    yield f"{section}.certificate", tls.certificate
+    yield f"{section}.key", tls.key
+    for path in getattr(tls, authorities):
+        yield f"{section}.{authorities}", path
 
 
 def keep(named: Sequence[tuple[str, Path]], folder: Path) -> list[KeptFile]:
@@ -74,12 +97,13 @@ def put_back(kept: Sequence[KeptFile], source: Path, *, was: Path, now: Path) ->
     """
     for each in kept:
         target = now / Path(each.was).relative_to(was)
+        if target.exists():
+            continue  # It was put back whole, by a restore that was ended before it was done.
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         content = (source / each.file).read_bytes()
         if each.key in ("config.yml", "control.yml"):
             content = content.replace(f"{was}/".encode(), f"{now}/".encode())
-        target.touch(mode=_PRIVATE)
-        target.write_bytes(content)
+        write_whole(target, content, mode=_PRIVATE)
 
 
 def _keys_of(server: Path) -> Path:

@@ -141,7 +141,7 @@ async def _load(connection: "asyncpg.Connection", folder: Path) -> None:
     files = {path.name.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}")}  # noqa: ASYNC240 - as above
     if files != set(tables):
         different = ", ".join(sorted(files ^ set(tables))[:5])
-        msg = f"the backup has other tables than this Moorage makes: {different}; take the version that made it"
+        msg = f"the backup has other tables than its migrations make: {different}; take the version that made it"
         raise BackupRefused(msg)
     # Rows come table by table, so that a row may come before the one that it names: keys are checked at the end.
     keys = await connection.fetch(_FOREIGN_KEYS)

@@ -1,35 +1,41 @@
 """The way back: a backup brought onto places that are empty.
 
-Nothing is written before it is clear that everything can be. Blobs come first and databases last, and each database
-whole or not at all: where a restore was interrupted there is no registry that looks whole.
+Nothing is written before it is clear that everything can be. A note in storage comes first and goes last: while it is
+there nobody serves or collects what is there already, and the same restore goes on with it. Blobs come before
+databases, and each database is there whole or not at all.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from moorage.atomic_writes import write_whole
 from moorage.backup.backup_folder import BackupFolder, BackupRefused, OneBackup
-from moorage.backup.backup_record import BackupRecord, record_of
+from moorage.backup.backup_record import BackupRecord, digest_of_record, record_of
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
+from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
 from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
 from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets
 from moorage.backup.postgres_copies import load_tables, tables_of
 from moorage.backup.sqlite_copies import put_sqlite
-from moorage.control.configuration import LoadedControl
 from moorage.errors import PathUnknown
 from moorage.gc.offline.offline_run import batched, in_parallel
-from moorage.metadata.schema.chains import CHAINS
+from moorage.metadata.schema.chains import CHAINS, Chains
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
 from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_database
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.presence import Activity, others_at_work
+from moorage.storage.restore_note import RestoreNote, forget
 from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
+_MARK = ".restoring"
+_LOGS = ("-wal", "-journal")
+"""Ends of the names of the files that SQLite has beside a database."""
 _STATS = 500
 _SHOWN = 5
 
@@ -41,29 +47,47 @@ class Restored:
     blobs: int = 0
     size_bytes: int = 0
     problems: Noted[str] = field(default_factory=Noted)
+    registry_lacks: list[str] = field(default_factory=list)
+    """Migrations that came after the backup: PostgreSQL's tables are as they were, and migrated by a command."""
+    control_lacks: list[str] = field(default_factory=list)
+    """The same of the control plane's tables."""
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
     """Put configuration and keys of a backup into an empty folder, and read them there.
 
+    A folder that was begun with the same backup is gone on with; :func:`end_files` says that it is done.
+
     Raises:
         BackupRefused: the folder is not empty, or the files lay in several places.
         ConfigurationError: the configuration cannot be used.
     """
-    now = folder.absolute()
+    now, begun = folder.absolute(), digest_of_record(record)
+    mark = now / _MARK
     if not record.is_one_folder:
         msg = (
             f"this backup is of files in several places, and not of one folder; write a configuration with new places, "
             f"take keys from {one.files}, and name it by --to"
         )
         raise BackupRefused(msg)
-    if now.exists() and any(now.iterdir()):
+    goes_on = mark.is_file() and mark.read_text() == begun
+    if now.exists() and any(now.iterdir()) and not goes_on:
         msg = f"{folder} is not empty; name a folder that is, or that is not there yet"
         raise BackupRefused(msg)
     now.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(mark, begun.encode())
     put_back(record.kept, one.path, was=Path(record.folder), now=now)
     has_control = any(each.key == CONTROL_FILE for each in record.kept)
     return read_targets(now / "config.yml", now / CONTROL_FILE if has_control else None)
+
+
+def end_files(folder: Path) -> None:
+    """Take the mark away by which an unfinished restore into *folder* is known.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    (folder.absolute() / _MARK).unlink(missing_ok=True)
 
 
 def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
@@ -83,11 +107,11 @@ def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
 async def restore(
     folder: BackupFolder, one: OneBackup, places: ServerPlaces, *, record: BackupRecord, reports: WorkReports
 ) -> Restored:
-    """Bring a backup back onto empty places.
+    """Bring a backup back onto empty places, or go on with that after it was ended before it was done.
 
     Raises:
-        BackupRefused, ConfigurationError: it cannot be brought there; what would help. Nothing was written.
-        BackendError: storage or a database failed on the way.
+        BackupRefused, ConfigurationError: it cannot be brought there; what would help.
+        BackendError: storage or a database failed on the way. The same call goes on from there.
     """
     problems = await asyncio.to_thread(file_problems, one, record)
     if problems:
@@ -97,17 +121,27 @@ async def restore(
     control = _control_place(places, record)
     storage = places.storage(must_be_there=False)
     try:
-        await _see_that_all_is_empty(storage, place, control, record=record)
+        ours = RestoreNote(backup=one.path.name, record=digest_of_record(record), places=_named(place, control))
+        note = begun = await _begun(storage, ours)
+        if note is None:
+            await _see_that_all_is_empty(storage, place, control, record=record)
+            note = ours
+            await note.write(storage)
         done = Restored()
         if record.blobs.are_copied:
-            await _copy_blobs(folder, one, storage, record=record, reports=reports, done=done)
+            back = BlobsBack(storage, folder, reports, goes_on=begun is not None)
+            await _copy_blobs(back, one, record=record, reports=reports, done=done)
         else:
             await _look_for_blobs(one, storage, done)
-        if control is not None:
-            await _put_control(one, places, control)
-        await put_registry(one, storage, place)
+        if control is not None and not note.has_control:
+            done.control_lacks = await _put_control(one, control, places, record)
+            await replace(note, has_control=True).write(storage)
+        done.registry_lacks = await put_registry(one, storage, place, record)
+        with suppress(PathUnknown):  # What a restore that was killed has left on its way.
+            await storage.delete(paths.RESTORING)
+        await forget(storage)
     except OSError as exc:
-        msg = f"{exc.filename} cannot be used: {exc.strerror}"
+        msg = f"{exc.filename} cannot be used: {exc.strerror}; the same command goes on from there"
         raise BackupRefused(msg) from exc
     else:
         return done
@@ -115,8 +149,10 @@ async def restore(
         await storage.close()
 
 
-async def put_registry(one: OneBackup, storage: StorageDriver, place: DatabasePlace | None) -> None:
-    """Put the registry's metadata where it belongs.
+async def put_registry(
+    one: OneBackup, storage: StorageDriver, place: DatabasePlace | None, record: BackupRecord
+) -> list[str]:
+    """Put the registry's metadata where it belongs; return the migrations that its tables lack.
 
     Raises:
         BackupRefused, BackendError, OSError: it does not go there.
@@ -127,8 +163,12 @@ async def put_registry(one: OneBackup, storage: StorageDriver, place: DatabasePl
     elif isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.registry_sqlite, place)
     else:
-        await up(place, Wish())
+        chains = _chains_of(record)
+        await up(place, Wish(), chains=chains)
         await load_tables(place, one.registry_tables)
+        known = chains.steps()
+        return [step.migration.name for step in CHAINS.steps() if step not in known]
+    return []
 
 
 def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace | None:
@@ -137,8 +177,7 @@ def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace
     place = None if wants_links else named_database(section)
     _see_that_it_is_the_same("database", kind_of(place), record.registry.kind)
     if isinstance(place, PostgresSettings):
-        made = {f"{step.phase} {step.migration.name}" for step in CHAINS.steps()}
-        _see_that_tables_are_the_same(made, record.registry.migrations, record.moorage)
+        _chains_of(record)
     return place
 
 
@@ -150,6 +189,8 @@ def _control_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace 
         raise BackupRefused(msg)
     place = places.control_database()
     _see_that_it_is_the_same("control plane's database", kind_of(place), record.control.kind)
+    if isinstance(place, PostgresSettings):
+        see_that_tables_are_known(places.control, record.control.migrations, record.moorage)
     return place
 
 
@@ -162,23 +203,47 @@ def _see_that_it_is_the_same(what: str, there: str, wanted: str) -> None:
         raise BackupRefused(msg)
 
 
-def _see_that_tables_are_the_same(made: set[str], had: Sequence[str], version: str) -> None:
-    different = sorted(made ^ set(had))
-    if different:
+def _chains_of(record: BackupRecord) -> Chains:
+    """The migrations that make the tables of a backup, of this version or an older one."""
+    chains = CHAINS.as_of(record.registry.migrations)
+    if chains is None:
+        known = {f"{step.phase} {step.migration.name}" for step in CHAINS.steps()}
+        different = sorted(set(record.registry.migrations) - known)
         msg = (
-            f"the backup is of Moorage {version}, whose tables differ from those of this one "
-            f"({', '.join(different[:_SHOWN])}): restore with that version, and bring it up to date then"
+            f"the backup is of Moorage {record.moorage}, whose tables this version does not know how to make "
+            f"({', '.join(different[:_SHOWN])}): restore with that version"
         )
         raise BackupRefused(msg)
+    return chains
+
+
+def _named(place: DatabasePlace | None, control: DatabasePlace | None) -> str:
+    """The databases in words, by which a restore knows its own again."""
+    return " ".join(
+        f"{one.host}:{one.port}/{one.dbname}" if isinstance(one, PostgresSettings) else str(one and one.absolute())
+        for one in (place, control)
+    )
+
+
+async def _begun(storage: StorageDriver, ours: RestoreNote) -> RestoreNote | None:
+    """Return the note of a restore that is gone on with; None: nothing was begun there.
+
+    What is in its places is its own: nothing is served from them before it is done.
+    """
+    writers = await others_at_work(storage, Activity.WRITING)
+    if writers:
+        msg = f"a registry is at work on that storage: {', '.join(map(str, writers))}; stop it"
+        raise BackupRefused(msg)
+    note = await RestoreNote.read(storage)
+    if note is not None and replace(note, has_control=False) != ours:
+        msg = f"{note.said}; this is not the same backup, or it goes into other databases"
+        raise BackupRefused(msg)
+    return note
 
 
 async def _see_that_all_is_empty(
     storage: StorageDriver, place: DatabasePlace | None, control: DatabasePlace | None, *, record: BackupRecord
 ) -> None:
-    writers = await others_at_work(storage, Activity.WRITING)
-    if writers:
-        msg = f"a registry is at work on that storage: {', '.join(map(str, writers))}; stop it"
-        raise BackupRefused(msg)
     for folder in [paths.REPOSITORIES, *([paths.BLOBS] if record.blobs.are_copied else [])]:
         if await _has_names(storage, folder):
             msg = (
@@ -187,9 +252,8 @@ async def _see_that_all_is_empty(
             )
             raise BackupRefused(msg)
     for which, where in (("registry", place), ("control plane", control)):
-        if isinstance(where, Path) and where.exists() and where.stat().st_size:
-            msg = f"{where} is not empty: name a file that is not there yet for the {which}, or move this one away"
-            raise BackupRefused(msg)
+        if isinstance(where, Path):
+            _see_that_no_file_is_left(which, where)
         if isinstance(where, PostgresSettings):
             tables = await tables_of(where)
             if tables:
@@ -200,6 +264,14 @@ async def _see_that_all_is_empty(
                 raise BackupRefused(msg)
 
 
+def _see_that_no_file_is_left(which: str, where: Path) -> None:
+    # SQLite would take what a log has, which a killed server left, for changes of the database that is brought back.
+    for path in (where, *(where.with_name(f"{where.name}{end}") for end in _LOGS)):
+        if path.exists() and path.stat().st_size:
+            msg = f"{path} is not empty: name a file that is not there yet for the {which}, or move this one away"
+            raise BackupRefused(msg)
+
+
 async def _has_names(storage: StorageDriver, folder: str) -> bool:
     try:
         return bool(await storage.list(folder, limit=1))
@@ -208,16 +280,9 @@ async def _has_names(storage: StorageDriver, folder: str) -> bool:
 
 
 async def _copy_blobs(
-    folder: BackupFolder,
-    one: OneBackup,
-    storage: StorageDriver,
-    *,
-    record: BackupRecord,
-    reports: WorkReports,
-    done: Restored,
+    back: BlobsBack, one: OneBackup, *, record: BackupRecord, reports: WorkReports, done: Restored
 ) -> None:
     reports.begins(BLOB_BAR, record.blobs.size_bytes)
-    back = BlobsBack(storage, folder, reports)
     await in_parallel(one.blobs(), back.copy, limit=PARALLEL_BLOBS)
     done.blobs, done.size_bytes = back.sums.copied, back.sums.copied_bytes
     done.problems = back.sums.problems
@@ -234,22 +299,13 @@ async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored
             done.problems.add(f"{blob.digest} is not in storage, and the backup has only listed it")
 
 
-async def _put_control(one: OneBackup, places: ServerPlaces, place: DatabasePlace) -> None:
+async def _put_control(one: OneBackup, place: DatabasePlace, places: ServerPlaces, record: BackupRecord) -> list[str]:
+    """Put the control plane's tables where they belong; return the migrations that they lack."""
     if isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.control_sqlite, place)
-        return
+        return []
     assert places.control is not None  # noqa: S101 - there is a place
-    await asyncio.to_thread(_make_tables, places.control)
+    assert record.control is not None  # noqa: S101 - as above
+    pending = await asyncio.to_thread(make_control_tables, places.control, record.control.migrations)
     await load_tables(place, one.control_tables)
-
-
-def _make_tables(loaded: LoadedControl) -> None:
-    from moorage.control.current import start_django  # noqa: PLC0415 - who has no control plane need not wait for Django
-
-    start_django(loaded)
-    from django.db import connections  # noqa: PLC0415 - Django has started
-
-    from moorage.control.serving.database_opening import apply_migrations  # noqa: PLC0415 - as above
-
-    apply_migrations()
-    connections.close_all()
+    return pending

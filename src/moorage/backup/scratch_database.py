@@ -7,7 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -51,8 +51,10 @@ def as_configured(settings: PostgresSettings) -> dict[str, object]:
     return {name: getattr(settings, name) for name in _KEYS if getattr(settings, name)}
 
 
-def migrate_control(settings: PostgresSettings, scratch: Path) -> None:
-    """Make the control plane's tables in an empty database: in a process of its own, as Django starts once in each.
+def migrate_control(settings: PostgresSettings, scratch: Path, migrations: Sequence[str]) -> None:
+    """Make the control plane's tables in an empty database, as *migrations* make them.
+
+    It is done in a process of its own, as Django starts once in each.
 
     Raises:
         BackupRefused: they cannot be made.
@@ -61,7 +63,9 @@ def migrate_control(settings: PostgresSettings, scratch: Path) -> None:
     file.touch(mode=0o600)
     file.write_text(json.dumps({"secret": secrets.token_hex(32), "log": "text", "database": as_configured(settings)}))
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_CONTROL")}
-    command = [sys.executable, "-m", "moorage", "control", "migrate", "--config", str(file)]
+    names = scratch / "migrations.json"
+    names.write_text(json.dumps(list(migrations)))
+    command = [sys.executable, "-m", "moorage.backup.control_tables", str(file), str(names)]
     done = subprocess.run(  # noqa: S603 - our own command
         command, env=environ, capture_output=True, text=True, check=False, timeout=_MIGRATE_DEADLINE_S
     )

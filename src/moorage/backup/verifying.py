@@ -27,6 +27,8 @@ from moorage.backup.scratch_database import ScratchDatabase, as_configured, migr
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows
 from moorage.gc.offline.offline_run import batched
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import up
 from moorage.oci.digests import Hasher
 from moorage.sql.database_place import PostgresSettings
 from moorage.storage import paths
@@ -179,7 +181,7 @@ def _try_images(
     with _scratch_folder(folder) as scratch:
         root = _linked_blobs(folder, one, scratch)
         place = scratch / "registry.db" if record.registry.kind == "sqlite" else None
-        asyncio.run(put_registry(one, folder_as_storage(root), place))
+        asyncio.run(put_registry(one, folder_as_storage(root), place, record))
         tags = _tags_of_sqlite(place, sample) if place is not None else _tags_of_links(one.links, sample)
         section = {"enabled": False} if place is None else {"enabled": True, "sqlite": str(place)}
         _pull(folder, ScratchRegistry(root, section), tags, report)
@@ -198,7 +200,7 @@ def _try_postgres(
     with _scratch_folder(folder) as scratch:
         if record.control is not None and record.control.kind == "postgresql":
             with ScratchDatabase(server) as section, _refusals_in(report):
-                migrate_control(section, scratch)
+                migrate_control(section, scratch, record.control.migrations)
                 asyncio.run(load_tables(section, one.control_tables))
                 asyncio.run(_compare_rows(section, "control", record.control, report))
         if record.registry.kind == "postgresql":
@@ -206,8 +208,9 @@ def _try_postgres(
                 root = scratch / "storage"
                 if record.blobs.are_copied and sample:
                     _linked_blobs(folder, one, scratch)
-                asyncio.run(put_registry(one, folder_as_storage(root), section))
+                asyncio.run(put_registry(one, folder_as_storage(root), section, record))
                 asyncio.run(_compare_rows(section, "registry", record.registry, report))
+                asyncio.run(up(section, Wish()))  # As the registry that is started over it needs it.
                 tags = asyncio.run(_read_postgres(section, sample, report))
                 if record.blobs.are_copied and sample:
                     _pull(folder, ScratchRegistry(root, {"enabled": True, **as_configured(section)}), tags, report)

@@ -39,14 +39,14 @@ def restore(
     backup: WhichBackup = "",
     as_json: AsJSON = False,
 ) -> None:
-    """Bring a backup back onto empty places, to be served from there.
+    """Bring a backup back onto empty places, to be served from there. Ended before it was done, it goes on.
 
     Status 0: all of it. 1: blobs were missing or damaged, and all the rest is there. 2: nothing that could be served.
     """
     from moorage.backup.backup_folder import BackupFolder  # noqa: PLC0415 - other commands need not wait for its imports
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
     from moorage.backup.places import read_targets  # noqa: PLC0415 - as above
-    from moorage.backup.restoring import put_files_back  # noqa: PLC0415 - as above
+    from moorage.backup.restoring import end_files, put_files_back  # noqa: PLC0415 - as above
     from moorage.backup.restoring import restore as bring_back  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
 
@@ -60,7 +60,10 @@ def restore(
         record = read_record(one.record)
         places = read_targets(to, control) if to is not None else put_files_back(one, record, into or Path())
         with Bars() as bars:
-            return asyncio.run(bring_back(all_of_them, one, places, record=record, reports=bars))
+            done = asyncio.run(bring_back(all_of_them, one, places, record=record, reports=bars))
+        if into is not None:
+            end_files(into)
+        return done
 
     done = said(run)
     if as_json:
@@ -70,9 +73,17 @@ def restore(
             "bytes": done.size_bytes,
             "problems": done.problems.first,
             "problem_count": done.problems.count,
+            "registry_lacks": done.registry_lacks,
+            "control_lacks": done.control_lacks,
         }
         print(json.dumps(found, indent=2))
     else:
         print(f"{counted(done.blobs, 'blob')} ({shown_bytes(done.size_bytes)}) and all that is known of them are back")
         print_problems(done.problems)
+        for lacking, command in (
+            (done.registry_lacks, "moorage database migrate up"),
+            (done.control_lacks, "moorage control migrate"),
+        ):
+            if lacking:
+                print(f"{counted(len(lacking), 'migration')} came after this backup: {command} applies them")
     raise typer.Exit(WITH_PROBLEMS if done.problems.count else 0)

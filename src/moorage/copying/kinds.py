@@ -75,11 +75,6 @@ def object_at(path: str, size_bytes: int) -> CopiedObject:
     return CopiedObject(path, size_bytes, ObjectKind.OTHER if is_ours else ObjectKind.FOREIGN)
 
 
-def is_of_an_upload(path: str) -> bool:
-    """Return whether an object belongs to an upload that is under way: it ends with the registry that takes it."""
-    return "/_uploads/" in path
-
-
 def _blob(path: str, size_bytes: int) -> CopiedObject:
     found = _BLOB.fullmatch(path)
     digest = None if found is None else digest_or_none(f"{found['algorithm']}:{found['hex']}")

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from moorage.copying.kinds import CopiedObject, ObjectKind, is_of_an_upload, object_at
+from moorage.copying.kinds import CopiedObject, ObjectKind, object_at
 from moorage.errors import PathUnknown
 from moorage.storage import paths
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.walk import entries_of, lies_at, pages_of
 
 PAGE = 1000
-_UPLOADS = "_uploads"
 
 
 @dataclass(slots=True)
@@ -41,7 +40,7 @@ async def objects_below(
     """
     if Capability.FLAT_LISTS in storage.capabilities:
         async for page in storage.all_below(folder):
-            yield [object_at(path, stat.size_bytes) for path, stat in page if not is_of_an_upload(path)]
+            yield [object_at(path, stat.size_bytes) for path, stat in page if not paths.is_of_an_upload(path)]
         return
     waiting: list[str] = []
     async for path in _paths_below(storage, folder):
@@ -83,7 +82,7 @@ async def _paths_below(storage: StorageDriver, folder: str) -> AsyncIterator[str
             path = f"{folder}/{entry.name}"
             if not entry.is_folder:
                 yield path
-            elif entry.name != _UPLOADS:
+            elif not paths.is_of_an_upload(path):
                 async for below in _paths_below(storage, path):
                     yield below
 

@@ -23,6 +23,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, announce, others_at_work
+from moorage.storage.restore_note import RestoreNote
 from moorage.storage.walk import repository_folders
 
 REPOSITORIES = "repositories"
@@ -93,6 +94,9 @@ class Export:
 
     async def _refuse(self) -> None:
         """Refuse a database that is not that of the storage: the link files of others would be removed."""
+        restore = await RestoreNote.read(self._storage)
+        if restore is not None:
+            raise ExportRefused(restore.said)
         if await AdoptionNote.read(self._storage) is not None:
             msg = (
                 f"{paths.ADOPTION.lstrip('/')} says that the database is still taking over these link files: an export "

@@ -26,6 +26,7 @@ from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, announce, others_at_work
+from moorage.storage.restore_note import RestoreNote
 
 
 class GitLabImport:
@@ -70,6 +71,9 @@ class GitLabImport:
                 await import_note.forget(self._storage)
 
     async def _refuse(self) -> None:
+        restore = await RestoreNote.read(self._storage)
+        if restore is not None:
+            raise ImportRefused(restore.said)
         found, note = await locks.read(self._storage), await ImportNote.read(self._storage)
         goes_on = note is not None and note.database == self._name and note.takes_tags
         if await AdoptionNote.read(self._storage) is not None or (found.filesystem and not goes_on):

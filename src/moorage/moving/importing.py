@@ -27,6 +27,7 @@ from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
+from moorage.storage.restore_note import RestoreNote
 from moorage.storage.walk import lies_at, repository_folders
 
 REPOSITORIES = "repositories"
@@ -101,6 +102,9 @@ class Import:
 
     async def _refuse(self) -> None:
         """Refuse what GitLab refuses, in its words where scripts look for them."""
+        restore = await RestoreNote.read(self._storage)
+        if restore is not None:
+            raise ImportRefused(restore.said)
         if await AdoptionNote.read(self._storage) is not None:
             msg = (
                 f"{paths.ADOPTION.lstrip('/')} says that a registry is taking over these link files while it serves "

@@ -17,7 +17,7 @@ from moorage.copying.shared_work import BytePace
 from moorage.copying.storage_copy import StorageCopy
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
 from moorage.starting.configuration_file import read_alone
-from moorage.starting.database_choice import database_beside, refuse_while_adopting
+from moorage.starting.database_choice import database_beside, refuse_a_part
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.presence import Activity, Announcement, Presence, announce, others_at_work
@@ -139,8 +139,8 @@ async def _opened(stack: contextlib.AsyncExitStack, config: Config, *, can_write
 
 
 async def _see_that_they_fit(source: StorageDriver, target: StorageDriver, *, deletes: bool) -> None:
-    await refuse_while_adopting(source, "the source")
-    await refuse_while_adopting(target, "the target")
+    await refuse_a_part(source, "the source")
+    await refuse_a_part(target, "the target")
     ours, theirs = await locks.read(source), await locks.read(target)
     if (ours.filesystem and theirs.database) or (ours.database and theirs.filesystem):
         where = "a database" if theirs.database else "link files"

@@ -12,6 +12,7 @@ from moorage.sql.database_place import DatabasePlace, named_database, needed_dat
 from moorage.starting.configuration_file import find, read_or_defaults
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
+from moorage.storage.restore_note import RestoreNote
 
 _VARIABLES = "REGISTRY_DATABASE_"
 
@@ -28,12 +29,15 @@ def present_database(section: DatabaseSection) -> DatabasePlace:
     return place
 
 
-async def refuse_while_adopting(storage: StorageDriver, called: str) -> None:
-    """Refuse what needs all images in one place, while a database takes over link files; *called*: the storage.
+async def refuse_a_part(storage: StorageDriver, called: str) -> None:
+    """Refuse what needs all images in one place; *called*: the storage.
 
     Raises:
-        ConfigurationError: an adoption goes on.
+        ConfigurationError: a database takes over link files, or a restore was not finished.
     """
+    restore = await RestoreNote.read(storage)
+    if restore is not None:
+        raise ConfigurationError([Mistake("storage", f"{called}: {restore.said}")])
     if await AdoptionNote.read(storage) is not None:
         message = (
             f"a database is taking over the link files of {called}, so that neither of the two has all images; "
@@ -49,7 +53,7 @@ async def database_beside(config: Config, storage: StorageDriver) -> DatabasePla
         ConfigurationError: storage says that it is elsewhere, so that all would look different.
     """
     found, section = await locks.read(storage), config.database
-    await refuse_while_adopting(storage, "this storage")
+    await refuse_a_part(storage, "this storage")
     if section.enabled is False or (section.enabled == "prefer" and found.filesystem):
         if found.database:
             message = "storage says that its images are in a database; name it, or nothing can be compared"

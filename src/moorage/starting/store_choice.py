@@ -25,6 +25,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
 from moorage.storage.presence import Activity, others_at_work
 from moorage.storage.remote.remote_driver import RemoteDriver
+from moorage.storage.restore_note import RestoreNote
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 from moorage.wiring.storage import local_folder, storage_driver
@@ -107,6 +108,9 @@ class Choosing:
 
     async def store(self) -> Store:
         """See :func:`choose`."""
+        restore = await RestoreNote.read(self.storage)
+        if restore is not None:
+            self._object(Mistake("storage", restore.said))
         found, note = await locks.read(self.storage), await AdoptionNote.read(self.storage)
         if note is not None or (self.database.adopt and not found.database):
             adopted = await self._adopted(found, note)

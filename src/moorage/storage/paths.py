@@ -57,6 +57,8 @@ IMPORT = "/docker/registry/moorage/import.json"
 """Says how far an unfinished import of link files into a database is."""
 ADOPTION = "/docker/registry/moorage/adopting.json"
 """Says which database is taking over link files while it serves them."""
+RESTORE = "/docker/registry/moorage/restore.json"
+"""Says which backup is being brought back, until all of it is."""
 RESTORING = "/docker/registry/moorage/restoring"
 """Has the blobs that a backup gives back, on their way."""
 NODES = "/docker/registry/moorage/nodes"
@@ -181,6 +183,12 @@ def upload(name: RepositoryName, session: str) -> str:
 def upload_started_at(name: RepositoryName, session: str) -> str:
     """The path of the file with the time at which an upload was started."""
     return f"{upload(name, session)}/startedat"
+
+
+def is_of_an_upload(path: str) -> bool:
+    """Return whether *path* is an upload that is under way, or a folder of them: a tag may be called ``_uploads``."""
+    # No part of a repository's name begins with an underscore: the first that does says what the rest is.
+    return next((part for part in path.split("/") if part.startswith("_")), "") == "_uploads"
 
 
 def readable(text: str) -> str:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.changes import block_user
+from moorage.control.accounts.models import User
 from moorage.control.accounts.token_changes import revoke_token
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
@@ -31,13 +32,26 @@ from support.control_rows import (
     new_token,
     new_user,
 )
-from support.control_tokens import SERVICE, access_of, ask, basic, granted
+from support.control_tokens import SERVICE, access_of, ask, basic, claims_of, granted
 
 
 @pytest.fixture
 def ada(client: Client) -> tuple[str, str]:
     del client
     return "ada", new_token(new_user("ada"), "api").secret
+
+
+def secrets_of(user: User) -> dict[str, tuple[str, str]]:
+    """What *user*, and tokens that have no part in anything else, sign in by."""
+    own, group = new_project(), new_group("others")
+    new_member(own, AccessLevel.DEVELOPER, user)
+    deploys = {"deploy": new_deploy_token(own), "group deploy": new_deploy_token(group)}
+    return {
+        "personal": (user.username, new_token(user, "api").secret),
+        "password": (user.username, PASSWORD),
+        "job": ("gitlab-ci-token", new_job_token(own, user=user).secret),
+        **{name: (issued.token.username, issued.secret) for name, issued in deploys.items()},
+    }
 
 
 def errors_of(answer: object) -> list[dict[str, str]]:
@@ -86,6 +100,29 @@ def test_a_stranger_cannot_tell_by_the_work_before_the_answer_whether_a_private_
     assert not AccessRefusal.objects.exists()
     afterwards[0]()
     assert AccessRefusal.objects.filter(project=project).exists()
+
+
+@pytest.mark.parametrize("credential", ["personal", "password", "deploy", "group deploy", "job"])
+def test_somebody_signed_in_cannot_tell_whether_there_is_a_private_project_or_group(
+    client: Client, credential: str
+) -> None:
+    secret, given = new_project(visibility="private"), secrets_of(new_user("bo", password=PASSWORD))[credential]
+    names = [secret.full_path, f"{secret.namespace.full_path}/absent", "nothing/absent"]
+    ask(client, given=given)  # The first use of a token is written down.
+    for action in ("pull", "pull,push", "delete", "*", "pull,unheard", "push,unheard"):
+        work, told = dict[str, list[str]](), set[str]()
+        for name in names:
+            query = urlencode({"service": SERVICE, "scope": f"repository:{name}:{action}"})
+            headers = {"Authorization": basic(*given), "X-Request-Id": "one"}
+            with CaptureQueriesContext(connection) as questions:
+                answer = client.get(
+                    f"/jwt/auth?{query}", headers=headers, **cast("Any", {AFTERWARDS_KEY: list[object]()})
+                )
+            work[name] = [one["sql"] for one in questions]
+            assert access_of(answer) == []
+            told.add(str(claims_of(answer.json()["token"]).denied).replace(name, "NAME"))
+        assert len({len(one) for one in work.values()}) == 1, (action, work)
+        assert len(told) == 1, (action, told)
 
 
 def test_scopes_count_each_time_that_they_are_there_and_several_may_be_in_one(

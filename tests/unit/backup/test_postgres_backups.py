@@ -65,6 +65,15 @@ def backed_up(config: Path, folder: BackupFolder) -> MadeBackup:
     return asyncio.run(make_backup(read_places(config, None), folder, with_blobs=None, reports=WorkReports()))
 
 
+def make_old_control(config: Path) -> None:
+    """The control plane's tables as the first version had them, beside a registry that was never started."""
+    (config.parent / "data").mkdir()
+    names, control = config.with_name("old.json"), config.with_name("control.yml")
+    names.write_text(json.dumps(["namespaces 0001_initial", "accounts 0001_initial"]))
+    command = [sys.executable, "-m", "moorage.backup.control_tables", str(control), str(names)]
+    subprocess.run(command, check=True)
+
+
 def scratch_databases(postgres: Postgres) -> list[str]:
     return [name for name in postgres.psql("SELECT datname FROM pg_database").split() if name.startswith(NAME_PREFIX)]
 
@@ -112,3 +121,55 @@ def test_both_databases_come_back_with_all_their_rows(tmp_path: Path, postgres: 
     (made.backup.registry_tables / "public.blobs.copy").unlink()
     report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports())
     assert [problem.partition(" ")[0] for problem in report.problems.first] == ["registry/public.blobs.copy"]
+
+
+def test_a_backup_of_an_older_version_comes_back_with_its_tables_and_is_migrated_as_by_an_upgrade(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    names = [postgres.create_database() for _ in range(4)]
+    before = write_places(tmp_path / "before", postgres, registry=names[0], control=names[1])
+    asyncio.run(up(settings_for(postgres, names[0]), Wish(pre=5)))
+    postgres.psql(
+        "WITH n AS (INSERT INTO top_level_namespaces (name, created_at) VALUES ('old', now()) RETURNING id) "
+        "INSERT INTO repositories (top_level_namespace_id, path, created_at) SELECT id, 'old/app', now() FROM n",
+        names[0],
+    )
+    make_old_control(before)
+    backups = BackupFolder(tmp_path / "backups")
+    made = backed_up(before, backups)
+    after = write_places(tmp_path / "after", postgres, registry=names[2], control=names[3])
+    restored = moorage("restore", str(backups.path), "--to", str(after))
+    assert restored.returncode == 0, restored.stderr
+    assert "4 migrations came after this backup: moorage database migrate up applies them" in restored.stdout
+    assert "moorage control migrate applies them" in restored.stdout
+    again = backed_up(after, BackupFolder(tmp_path / "again")).record
+    assert (again.registry, again.control) == (made.record.registry, made.record.control)
+    assert moorage("database", "migrate", "up", str(after)).returncode == 0
+    assert moorage("control", "migrate", "--config", str(after.with_name("control.yml"))).returncode == 0
+    assert postgres.psql("SELECT path FROM repositories", names[2]).split() == ["old/app"]
+    report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports(), server=scratch_server(before))
+    assert report.problems.first == []
+
+
+def test_a_backup_of_a_newer_version_is_refused_before_anything_is_written(tmp_path: Path, postgres: Postgres) -> None:
+    names = [postgres.create_database() for _ in range(2)]
+    before = write_places(tmp_path / "before", postgres, registry=names[0], control=names[1])
+    asyncio.run(up(settings_for(postgres, names[0]), Wish()))
+    make_old_control(before)
+    backups = BackupFolder(tmp_path / "backups")
+    made = backed_up(before, backups)
+    after = write_places(
+        tmp_path / "after", postgres, registry=postgres.create_database(), control=postgres.create_database()
+    )
+    assert made.record.control is not None
+    for half, newer in (
+        (made.record.registry, "pre-deployment 9999_later"),
+        (made.record.control, "images 9999_later"),
+    ):
+        half.migrations.append(newer)
+        with pytest.raises(BackupRefused, match=f"{newer.partition(' ')[2]}.*: restore with that version"):
+            asyncio.run(
+                restore(backups, made.backup, read_targets(after, None), record=made.record, reports=WorkReports())
+            )
+        half.migrations.remove(newer)
+    assert not (tmp_path / "after" / "data").exists()

@@ -78,6 +78,21 @@ async def test_all_of_a_storage_is_on_the_other_afterwards_whatever_kinds_the_tw
     await target.close()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_tags_that_are_called_like_folders_of_a_registry_are_copied_too(kind: str, tmp_path: Path) -> None:
+    names = ["_uploads", "_manifests", "_layers", "current", "index", "sha256"]
+    source, target = KINDS[kind](tmp_path / "source"), KINDS[kind](tmp_path / "target")
+    for name in names:
+        await push(source, name, [b"configuration", b"layer"])
+    await copied(source, target)
+    for name in names:
+        tag = paths.tag_link(REPOSITORY, Tag(name))
+        assert await target.exists(tag), name
+        assert await target.get(tag) == await source.get(tag)
+    await source.close()
+    await target.close()
+
+
 async def test_a_repeat_copies_only_what_is_new_and_tags_that_moved() -> None:
     source, target = Bucket(), Bucket()
     await two_images(source)

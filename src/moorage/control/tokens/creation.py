@@ -44,18 +44,23 @@ def new_project(who: Requester, paths: Sequence[str]) -> NewProject:
 
     Nothing is made yet.
     """
-    parts = paths[0].split("/")
-    above = ["/".join(parts[:count]) for count in range(paths[-1].count("/"), len(parts))]
-    found = Namespace.objects.alias(lowered=Lower("full_path")).filter(lowered__in=above)
-    namespace = max(found, key=lambda one: len(one.full_path), default=None)
+    namespace = namespace_above(paths)
     if namespace is None:
         return NewProject(reason="there is no project at this path, and no group or user that it could be made in")
-    path = parts[namespace.full_path.count("/") + 1]
+    path = paths[0].split("/")[namespace.full_path.count("/") + 1]
     standing = standing_in_namespace(who, namespace)
     reason = _obstacle(path, standing)
     if reason:
         reason = f"there is no project at this path, and a push does not make {namespace}/{path}: {reason}"
     return NewProject(reason=reason, namespace=namespace, path=path, who=standing)
+
+
+def namespace_above(paths: Sequence[str]) -> Namespace | None:
+    """Return the group, or the user's own namespace, that a project at *paths* would be in; None: it is not there."""
+    parts = paths[0].split("/")
+    above = ["/".join(parts[:count]) for count in range(paths[-1].count("/"), len(parts))]
+    found = Namespace.objects.alias(lowered=Lower("full_path")).filter(lowered__in=above)
+    return max(found, key=lambda one: len(one.full_path), default=None)
 
 
 def make_project(new: NewProject, who: Requester) -> Project:

@@ -7,13 +7,14 @@ from django.db.models.functions import Lower
 
 from moorage.auth.claims import AccessClaim, Meta
 from moorage.control.images.moving_now import is_being_moved
+from moorage.control.namespaces.models import Namespace
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standing, Visibility
 from moorage.control.projects.standings import standing_in_project
 from moorage.control.refusals import ChangeRefused
-from moorage.control.tokens.creation import make_project, new_project
+from moorage.control.tokens.creation import make_project, namespace_above, new_project
 from moorage.control.tokens.image_records import MOVING, is_push_protected, note_push, tag_claims
 from moorage.control.tokens.rules import NOT_THERE, DecisionStep, asked_project_paths, denial, denied_step
 from moorage.control.usage.questions import namespace_obstacle, push_obstacle
@@ -27,6 +28,8 @@ _PROJECTS = PreparedQuery[Project](
         Project.objects.alias(lowered=Lower("full_path")).filter(lowered__in=paths).select_related("namespace")
     )
 )
+_NOWHERE = Project(pk=0, namespace=Namespace(pk=0, lineage="0/"))
+"""A project that is not there: what is asked about one that is, is asked about it too."""
 _PUSHES = frozenset({"push", "*"})
 _CHANGES = _PUSHES | {"delete"}
 
@@ -90,11 +93,21 @@ def _verdict(who: Requester, scope: Scope, *, makes: bool) -> ScopeVerdict:
     if not paths:
         return _all_denied(scope, "no repository has this name: it is that of a project, and at most two parts more")
     project = _project_at(paths)
+    # Strangers make none, and get no later answer.
+    is_new_possible = "push" in scope.actions and not who.is_anonymous
     if project is not None:
-        return _of_project(who, scope, project)
-    if "push" in scope.actions and not who.is_anonymous:  # Strangers make none, and get no later answer.
+        verdict = _of_project(who, scope, project)
+        if is_new_possible and _is_hidden(verdict):
+            namespace_above(paths)  # As if it were not there: the time of an answer tells nothing.
+        return verdict
+    if is_new_possible:
         return _of_new(who, scope, paths, makes=makes)
+    standing_in_project(who, _NOWHERE)  # As if it were there.
     return _all_denied(scope, "there is no project at this path", shown=NOT_THERE, step=DecisionStep.PROJECT)
+
+
+def _is_hidden(verdict: ScopeVerdict) -> bool:
+    return bool(verdict.denials) and all(one.shown == NOT_THERE for one in verdict.denials)
 
 
 def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
@@ -148,6 +161,8 @@ def _without_pushes_over_quota(
 
 def _of_new(who: Requester, scope: Scope, paths: Sequence[str], *, makes: bool) -> ScopeVerdict:
     new = new_project(who, paths)
+    if new.shown == NOT_THERE and (new.namespace is None or who.job_token is not None):
+        standing_in_project(who, _NOWHERE)  # As if there were a project that is not shown.
     if new.reason:
         return _all_denied(scope, new.reason, shown=new.shown, step=DecisionStep.PROJECT)
     reason = namespace_obstacle(new.namespace) if new.namespace is not None else ""

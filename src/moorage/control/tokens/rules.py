@@ -90,20 +90,22 @@ def denial(action: str, *, feature: FeatureLevel, visibility: Visibility, who: S
     Source: GitLab features TKN-017 to TKN-021.
     """
     right = _right_of(action, who)
+    if right is not None and right in image_rights(feature, visibility, who):
+        return ""
+    if not may_see_project(visibility, who):
+        return NOT_THERE
     if right is None:
         return f"{action} is no action of a repository; there are pull, push, delete and *"
-    if right in image_rights(feature, visibility, who):
-        return ""
-    return _denial_of(action, right, feature, who) if may_see_project(visibility, who) else NOT_THERE
+    return _denial_of(action, right, feature, who)
 
 
 def denied_step(action: str, *, feature: FeatureLevel, visibility: Visibility, who: Standing) -> DecisionStep:
     """Return the step at which an action that :func:`denial` has a reason for is denied."""
     right = _right_of(action, who)
-    if right is None:
-        return DecisionStep.NAME
     if not may_see_project(visibility, who):
         return DecisionStep.PROJECT
+    if right is None:
+        return DecisionStep.NAME
     if feature is FeatureLevel.DISABLED:
         return DecisionStep.FEATURE
     if who.credential is CredentialKind.NONE:

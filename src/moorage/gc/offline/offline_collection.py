@@ -25,6 +25,7 @@ from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
+from moorage.storage.restore_note import RestoreNote
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 from moorage.work.reports import WorkReports
@@ -59,6 +60,7 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
 
 async def _collect(storage: StorageDriver, options: OfflineOptions, reports: WorkReports) -> Totals:
     await _refuse_database(storage)
+    await _refuse_half_restored(storage)
     announcement: Announcement | None = None
     async with AsyncExitStack() as stack:
         if not options.dry_run:
@@ -85,6 +87,13 @@ async def _collect(storage: StorageDriver, options: OfflineOptions, reports: Wor
         if not options.dry_run:
             await _sweep(run)
         return run.totals
+
+
+async def _refuse_half_restored(storage: StorageDriver) -> None:
+    """With ``--force`` too: what a restore has not linked yet would pass for garbage."""
+    note = await RestoreNote.read(storage)
+    if note is not None:
+        raise CollectionRefused(note.said)
 
 
 async def _refuse_database(storage: StorageDriver) -> None:

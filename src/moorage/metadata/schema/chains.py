@@ -1,7 +1,7 @@
 """The migrations and their order; nothing here talks to a database."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -98,6 +98,18 @@ class Chains:
     def steps(self) -> Sequence[ChainStep]:
         """Every migration, those before a deployment first."""
         return [ChainStep(chain.phase, migration) for chain in (self.pre, self.post) for migration in chain.migrations]
+
+    def as_of(self, applied: Collection[str]) -> "Chains | None":
+        """Return the chains as code knew them when a database had *applied*, each ``phase name``; None: no code did."""
+        chains = [
+            replace(chain, migrations=tuple(one for one in chain.migrations if f"{chain.phase} {one.name}" in applied))
+            for chain in (self.pre, self.post)
+        ]
+        known = sum(len(chain.migrations) for chain in chains)
+        is_beginning = all(
+            self.of(chain.phase).migrations[: len(chain.migrations)] == chain.migrations for chain in chains
+        )
+        return Chains(*chains) if is_beginning and known == len(applied) else None
 
     def needed_up_to(self, phase: Phase, name: str) -> Sequence[ChainStep]:
         """The migration of that *name* and those before it."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
-from moorage.storage import paths
 from moorage.storage.base import (
     Capability,
     FolderEntry,
@@ -18,6 +17,7 @@ from moorage.storage.base import (
     too_late,
 )
 from moorage.storage.egress import UNTOLD, Egress
+from moorage.storage.paths import LOCK_FILES, is_of_an_upload
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
@@ -36,7 +36,7 @@ _FIRST = "/current/link"
 """The end of the key that makes a folder a tag: it goes first."""
 _log = get_log("storage")
 
-_PASSING = ("/_uploads/", f"{paths.LOCK_FILES}/", f"{PROBES}/")
+_PASSING = (f"{LOCK_FILES}/", f"{PROBES}/")
 
 
 class S3Driver(RemoteDriver):
@@ -142,7 +142,7 @@ class S3Driver(RemoteDriver):
         del rest
         by_key = {self._keys.key(path): path for path in paths}
         # Some services keep a folder that has become empty; those of uploads would be counted as open ones.
-        folders = {f"{key.rpartition('/')[0]}/" for key, path in by_key.items() if "/_uploads/" in path}
+        folders = {f"{key.rpartition('/')[0]}/" for key, path in by_key.items() if is_of_an_upload(path)}
         keys = [*by_key, *folders]
         failures: dict[str, BackendError] = {}
         for begin in range(0, len(keys), BATCH):
@@ -274,4 +274,4 @@ def _slashes(key: str, start: int) -> Iterator[int]:
 
 
 def _is_kept(path: str) -> bool:
-    return not any(part in path for part in _PASSING)
+    return not (is_of_an_upload(path) or path.startswith(_PASSING))

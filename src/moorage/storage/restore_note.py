@@ -1,0 +1,64 @@
+"""A note in storage of a restore that is not done: which backup is being brought back, and into which databases.
+
+It is the first that a restore writes and the last that it removes. What is there while it is has a part of the images,
+and passes for whole; so nothing is served, collected, copied or taken over from there.
+"""
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from moorage.errors import PathUnknown
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver
+
+_LENGTH_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreNote:
+    """A restore on its way."""
+
+    backup: str
+    """The backup's name; empty: the note cannot be read."""
+    record: str = ""
+    """The digest of the backup's record."""
+    places: str = ""
+    """The databases that it goes into."""
+    has_control: bool = False
+    """True once the control plane's database is whole."""
+
+    @classmethod
+    async def read(cls, storage: StorageDriver) -> Self | None:
+        """Read the note; None: there is none.
+
+        Raises:
+            StorageUnavailable: that cannot be found out.
+        """
+        try:
+            value = json.loads(await storage.get(paths.RESTORE, limit_bytes=_LENGTH_LIMIT))
+            return cls(**{name: value[name] for name in cls.__dataclass_fields__})
+        except PathUnknown:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return cls(backup="")
+
+    async def write(self, storage: StorageDriver) -> None:
+        """Write the note; durable on return."""
+        await storage.put(paths.RESTORE, json.dumps(asdict(self)).encode())
+
+    @property
+    def said(self) -> str:
+        """The refusal for somebody who wants to use the storage, with what to do."""
+        which = f" of the backup {self.backup}" if self.backup else ""
+        return (
+            f"a restore{which} onto this storage was not finished ({paths.RESTORE.lstrip('/')}), so that a part of the "
+            "images is missing: give the same 'moorage restore' again, which goes on, or empty the storage"
+        )
+
+
+async def forget(storage: StorageDriver) -> None:
+    """Remove the note: all is back."""
+    with contextlib.suppress(PathUnknown):
+        await storage.delete(paths.RESTORE)

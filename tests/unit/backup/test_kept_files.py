@@ -1,0 +1,92 @@
+"""A backup keeps every file that the two configurations name: without one of them a restored site does not start."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+
+from moorage.backup.kept_files import named_by_control, named_by_registry
+from moorage.config import Config
+from moorage.config.load import load
+from moorage.config.sections.middleware import STORAGE_MIDDLEWARE
+from moorage.control.configuration import ControlConfiguration
+
+_NAMES_A_FILE = re.compile(r"\b(PEM files?|JSON file|File (that|of)|The file,|The folder where the account)\b")
+_NOT_KEPT = {"sqlite", "profiling.stackdriver.keyfile"}
+"""The database, which is kept as rows, and what is without function."""
+
+REGISTRY = """
+version: 0.1
+storage: {gcs: {bucket: images, keyfile: /keep/gcs.json}}
+middleware:
+  storage: [{name: googlecdn, options: {baseurl: https://cdn.example.com, privatekey: /keep/cdn, keyname: one}}]
+auth: {token: {realm: http://a/b, service: s, issuer: i, rootcertbundle: /keep/trusted.pem, jwks: /keep/jwks.json}}
+http:
+  tls: {certificate: /keep/web.pem, key: /keep/web.key, clientcas: [/keep/clients.pem]}
+  debug: {addr: ":5001", tls: {enabled: true, certificate: /keep/debug.pem, key: /keep/debug.key, clientcas: [/keep/d]}}
+database:
+  {enabled: true, host: db, user: u, dbname: d, sslcert: /keep/sql.pem, sslkey: /keep/sql.key, sslrootcert: /keep/sqlca}
+redis:
+  tls: {enabled: true, certificate: /keep/redis.pem, key: /keep/redis.key, rootcas: [/keep/redis-ca.pem]}
+  cache: {enabled: true, addr: "r:1", tls: {enabled: true, rootcas: [/keep/cache-ca.pem]}}
+  ratelimiter: {enabled: true, addr: "r:1", tls: {enabled: true, rootcas: [/keep/rate-ca.pem]}}
+"""
+OWN_CERTIFICATE = """
+version: 0.1
+storage: {filesystem: {rootdirectory: /data}}
+auth: {htpasswd: {realm: here, path: /keep/htpasswd}}
+http: {host: https://a.example.com, tls: {letsencrypt: {cachefile: /keep/acme, hosts: [a.example.com], email: a@b.c}}}
+"""
+CONTROL = {
+    "http": {"tls": {"certificate": "web.pem", "key": "web.key", "letsencrypt": {"cachefile": "acme"}}},
+    "database": {"host": "db", "passwordfile": "db.password", "sslrootcert": "db.pem"},
+    "secretfile": "secret",
+    "registry": {"key": "keys", "notification_secretfile": "events"},
+    "sign_in": {"oidc": {"client_secretfile": "oidc"}},
+    "ldap": {"servers": {"main": {"passwordfile": "ldap", "tls_options": {"ca_file": "ldap.pem"}}}},
+}
+
+
+def file_keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The last word of each key that is described as a file."""
+    for name, field in model.model_fields.items():
+        below = list(models_in(field.annotation))
+        for each in below:
+            yield from file_keys(each, f"{above}{name}.")
+        is_known = name in _NOT_KEPT or f"{above}{name}" in _NOT_KEPT
+        if not below and not is_known and _NAMES_A_FILE.search(field.description or ""):
+            yield name
+
+
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from models_in(each)
+
+
+def paths_in(text: str) -> set[str]:
+    return set(re.findall(r"/keep/[\w.-]+", text))
+
+
+def test_all_files_of_a_registrys_configuration_are_kept() -> None:
+    for text in (REGISTRY, OWN_CERTIFICATE):
+        config = load(text, {}).config
+        assert {str(path) for _, path in named_by_registry(config)} == paths_in(text)
+
+
+def test_all_files_of_a_control_planes_configuration_are_kept() -> None:
+    configuration = ControlConfiguration.model_validate(CONTROL)
+    found = {str(path.relative_to("/site")) for _, path in named_by_control(configuration, Path("/site"))}
+    assert found == {
+        *("web.pem", "web.key", "acme", "db.password", "db.pem", "secret", "keys"),
+        *("events", "oidc", "ldap", "ldap.pem"),
+    }
+
+
+def test_no_key_that_names_a_file_was_forgotten_here() -> None:
+    keys = set(file_keys(Config)) | {key for each in STORAGE_MIDDLEWARE.values() for key in file_keys(each)}
+    assert {key for key in keys if not re.search(rf"\b{key}: \[?/keep/", REGISTRY + OWN_CERTIFICATE)} == set()
+    assert {key for key in file_keys(ControlConfiguration) if f"'{key}'" not in str(CONTROL)} == set()

@@ -227,6 +227,10 @@ def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shar
         (report,) = rows(run("policy", "runs", on.full_path, "--json"))
         assert (report["outcome"], report["deleted"]) == ("finished", 1)
         assert rows(run("policy", "undo", str(report["id"]), "--json"))["restored"] == ["dev-1"]
+        # What is off runs for a person who asks for it, and shows what it did (requirement S-078).
+        found = run("policy", "run", off.full_path, "--user", new_user(is_admin=True).username)
+        assert f"{off.full_path}/web  bulk  finished" in found.stdout
+        assert "latest 1, newest 1" in found.stdout
     with pytest.raises(Refused, match="there is no run 987654"):
         run("policy", "undo", "987654")
     with pytest.raises(ConfigurationError, match="a number is needed, or none"):

@@ -220,6 +220,9 @@ def test_an_administrator_changes_settings_and_blocks_a_user(people: dict[str, U
         "default_project_visibility": "internal",
         "default_group_visibility": "private",
     }
+    # In the words by which GitLab's guide has it looked for, and with the name that commands and the API take.
+    assert "Authorization token duration (minutes)</label>" in text
+    assert "1 to 60. (container_registry_token_expire_delay)" in text
     answer = client.post("/admin/settings", values)
     assert answer.status_code == 400
     assert "60" in answer.content.decode()

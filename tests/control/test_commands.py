@@ -214,7 +214,8 @@ def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shar
     shown = rows(run("policy", "set", on.full_path, *values, "--json"))
     assert (shown["enabled"], shown["keep_n"], shown["older_than"]) == (True, None, None)
     assert rows(run("policy", "show", on.full_path, "--json")) == shown
-    assert [row["project"] for row in rows(run("policy", "list", "--disabled", "--json"))] == [off.full_path]
+    disabled = rows(run("policy", "list", "--disabled", "--json"))
+    assert [(row["project_id"], row["project"]) for row in disabled] == [(off.pk, off.full_path)]
     assert len(rows(run("policy", "list", "--json"))) == 2
     with registry_at(shared_daemon.url):
         seen = rows(run("policy", "preview", on.full_path, "--json"))

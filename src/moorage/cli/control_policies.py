@@ -219,6 +219,7 @@ def _policy(project: "Project") -> "CleanupPolicy":
 def _policy_row(project: "Project") -> Row:
     found = _policy(project)
     return {
+        "project_id": project.pk,
         "project": project.full_path,
         "enabled": found.enabled,
         "cadence": found.cadence,

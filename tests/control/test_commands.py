@@ -144,7 +144,7 @@ def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["settings", "change", "container_registry_token_expire_delay", "61"], "less than or equal to 60$"),
+        (["settings", "change", "container_registry_token_expire_delay", "1441"], "less than or equal to 1440$"),
         (["settings", "change", "container_registry_token_expire_delay", "soon"], "must be an integer$"),
         (["settings", "change", "nothing", "1"], "nothing is no setting that can be changed"),
         (["settings", "change", "default_project_visibility", "secret"], "not a valid choice$"),

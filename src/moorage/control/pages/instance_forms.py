@@ -19,7 +19,7 @@ class SettingsForm(PlainForm):
 
     container_registry_token_expire_delay = forms.IntegerField(
         label=_("Authorization token duration (minutes)"),
-        help_text=_("Minutes that a token for the registry lives: 1 to 60."),
+        help_text=_("Minutes that a token for the registry lives: 1 to 1440."),
     )
     default_project_visibility = forms.ChoiceField(
         label=_("Visibility of new projects"), choices=_VISIBILITIES, help_text=_("New projects are so.")

@@ -18,6 +18,8 @@ from moorage.permissions import reason_of
 
 _VALID_FOR = timedelta(days=3653)
 """Ten years, as the package's own certificate (OMN-010)."""
+_KEY_LIMIT = 1 << 16
+"""Of characters: a key of 16,384 bits has some 13,000."""
 _KEY = "registry['internal_key']"
 KEY_PATH = "gitlab_rails['registry_key_path']"
 _CERTIFICATE = "registry['internal_certificate']"
@@ -30,7 +32,9 @@ def pair_with_key_file(pair: KeyPair, path: str) -> KeyPair:
         ConfigurationError: there is no key, and nothing else that says which certificate is trusted.
     """
     try:
-        return replace(pair, private=Path(path).read_text(encoding="utf-8", errors="replace"), stays_at=path)
+        with Path(path).open(encoding="utf-8", errors="replace") as stream:
+            # An empty file is no key either, and not as if none were named.
+            return replace(pair, private=stream.read(_KEY_LIMIT) or "\n", stays_at=path)
     except OSError as exc:
         if pair.certificate:
             return pair

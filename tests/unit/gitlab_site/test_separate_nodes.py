@@ -62,6 +62,13 @@ def test_a_key_that_is_not_where_it_is_said_to_be_makes_no_site_with_another(tmp
     assert not (tmp_path / "site").exists()
 
 
+def test_a_file_without_a_key_is_a_mistake_and_not_as_if_none_were_named(tmp_path: Path) -> None:
+    (tmp_path / "registry.key").touch()
+    with pytest.raises(ConfigurationError, match=r"line 5: .*registry.key must be a private key in PEM form"):
+        report_of(tmp_path, f"{GITLAB_NODE}gitlab_rails['registry_key_path'] = '{tmp_path}/registry.key'\n")
+    assert not (tmp_path / "site").exists()
+
+
 @pytest.mark.parametrize("besides", ["", "gitlab_rails['registry_key_path'] = '/is/not/here.key'\n"])
 def test_a_registry_node_trusts_the_certificate_that_it_is_given(tmp_path: Path, besides: str) -> None:
     line = f"registry['internal_certificate'] = \"{in_one_line(CERTIFICATE)}\"\n"

@@ -40,7 +40,8 @@ def site_files(site: PackageSite, folder: Path, *, kept: Callable[[str], str]) -
     http_secret = site.http_secret or kept("http.secret").strip() or random_secrets.token_hex(_SECRET_BYTES)
     control_secret = kept("control.secret").strip() or random_secrets.token_hex(_SECRET_BYTES)
     yield SiteFile(name="http.secret", content=f"{http_secret}\n".encode(), is_secret=True)
-    yield SiteFile(name="control.secret", content=f"{control_secret}\n".encode(), is_secret=True)
+    if signs_tokens(site):
+        yield SiteFile(name="control.secret", content=f"{control_secret}\n".encode(), is_secret=True)
     if site.notification_secret:
         yield SiteFile(name="notification.secret", content=f"{site.notification_secret}\n".encode(), is_secret=True)
     if site.pair.private and not site.pair.stays_at:

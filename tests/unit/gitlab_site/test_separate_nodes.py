@@ -76,7 +76,7 @@ def test_a_registry_node_trusts_the_certificate_that_it_is_given(tmp_path: Path,
     assert (tmp_path / "site" / "gitlab-registry.crt").read_text() == CERTIFICATE
     trusted = read(tmp_path, "config.yml")["auth"]["token"]["rootcertbundle"]
     assert trusted == f"{tmp_path}/site/gitlab-registry.crt"
-    assert not (tmp_path / "site" / "control.yml").exists()
+    assert not list((tmp_path / "site").glob("control.*"))
     assert "the key of its certificate is not here" in report.next_steps[1]
     assert "server_name gitlab.example.com;" not in (tmp_path / "site" / "nginx.conf").read_text()
 

@@ -146,7 +146,7 @@ def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["settings", "change", "container_registry_token_expire_delay", "61"], "less than or equal to 60$"),
+        (["settings", "change", "container_registry_token_expire_delay", "1441"], "less than or equal to 1440$"),
         (["settings", "change", "container_registry_token_expire_delay", "soon"], "must be an integer$"),
         (["settings", "change", "nothing", "1"], "nothing is no setting that can be changed"),
         (["settings", "change", "default_project_visibility", "secret"], "not a valid choice$"),
@@ -241,7 +241,8 @@ def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shar
     shown = rows(run("policy", "set", on.full_path, *values, "--json"))
     assert (shown["enabled"], shown["keep_n"], shown["older_than"]) == (True, None, None)
     assert rows(run("policy", "show", on.full_path, "--json")) == shown
-    assert [row["project"] for row in rows(run("policy", "list", "--disabled", "--json"))] == [off.full_path]
+    disabled = rows(run("policy", "list", "--disabled", "--json"))
+    assert [(row["project_id"], row["project"]) for row in disabled] == [(off.pk, off.full_path)]
     assert len(rows(run("policy", "list", "--json"))) == 2
     with registry_at(shared_daemon.url):
         seen = rows(run("policy", "preview", on.full_path, "--json"))
@@ -254,6 +255,10 @@ def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shar
         (report,) = rows(run("policy", "runs", on.full_path, "--json"))
         assert (report["outcome"], report["deleted"]) == ("finished", 1)
         assert rows(run("policy", "undo", str(report["id"]), "--json"))["restored"] == ["dev-1"]
+        # What is off runs for a person who asks for it, and shows what it did (requirement S-078).
+        found = run("policy", "run", off.full_path, "--user", new_user(is_admin=True).username)
+        assert f"{off.full_path}/web  bulk  finished" in found.stdout
+        assert "latest 1, newest 1" in found.stdout
     with pytest.raises(Refused, match="there is no run 987654"):
         run("policy", "undo", "987654")
     with pytest.raises(ConfigurationError, match="a number is needed, or none"):

@@ -169,6 +169,10 @@ def test_every_command_has_an_example_and_its_line_is_seen_whole() -> None:
     assert [row.line for rows in COMMANDS.values() for row in rows if len(row.line) > 58] == []
 
 
+def test_the_help_of_every_command_is_plain_text() -> None:
+    assert [name for name, command in commands("moorage", whole_tree()) if command.rich_markup_mode is not None] == []
+
+
 def shown_commands(page: Path) -> Iterator[list[str]]:
     """The arguments of every ``moorage`` that a page's blocks for a shell have a reader type."""
     for block in _SHELL.findall(page.read_text()):

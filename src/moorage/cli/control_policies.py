@@ -1,11 +1,21 @@
 """``moorage control policy``: cleanup policies of projects, what they would do, and what they did."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from moorage.cli.amounts import shown_bytes
-from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows, project_at
+from moorage.cli.control_rows import (
+    ConfigOption,
+    Row,
+    not_there,
+    open_database,
+    print_row,
+    print_rows,
+    project_at,
+    user_named,
+)
 from moorage.cli.options import AsJSON
 from moorage.errors import ConfigurationError, Mistake, Refused
 
@@ -107,18 +117,51 @@ def preview_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: A
 
 
 @policy_app.command("run")
-def run_policy(path: ProjectPath, *, config: ConfigOption = None) -> None:
-    """Have a policy run as soon as a worker of the control plane is free; status 1 if it is off."""
+def run_policy(
+    path: ProjectPath,
+    *,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="Run it here and now, with what this user may delete; on or off."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Have a policy run as soon as a worker of the control plane is free; with --user at once, with its reports.
+
+    Status 1: it is off, and no user was named; or a run at once was not finished.
+    """
     open_database(config)
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
     from moorage.control.policies.changes import run_now  # noqa: PLC0415 - as above
 
     project = project_at(path)
+    if user is not None:
+        _run_as(project, user, as_json=as_json)
+        return
     if not _policy(project).enabled:
         msg = f"the policy of {path} is off, so nothing runs: moorage control policy set {path} --enabled"
         raise Refused(msg)
     run_now(project, by=COMMAND_LINE)
-    print(f"the policy of {path} is to run")
+    text = f"the policy of {path} is to run; its reports: moorage control policy runs {path}"
+    print_row({"project": project.full_path}, as_json=as_json, text=lambda: text)
+
+
+def _run_as(project: "Project", username: str, *, as_json: bool) -> None:
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - as above
+    from moorage.control.jobs.loop import Turn  # noqa: PLC0415 - as above
+    from moorage.control.policies.at_once import clean_project  # noqa: PLC0415 - as above
+    from moorage.control.policies.models import RunOutcome  # noqa: PLC0415 - as above
+
+    done = list(clean_project(project, user_named(username), by=COMMAND_LINE, turn=Turn()))
+    rows = [{**_run_row(run), "kept": run.kept if as_json else _counts(run.kept)} for run in done]
+    print_rows(rows, as_json=as_json, things=f"repositories in {project.full_path}")
+    if any(run.outcome != RunOutcome.FINISHED for run in done):
+        raise typer.Exit(1)
+
+
+def _counts(kept: Mapping[str, int]) -> str:
+    return ", ".join(f"{rule} {count}" for rule, count in sorted(kept.items()))
 
 
 @policy_app.command("runs")
@@ -184,6 +227,7 @@ def _policy(project: "Project") -> "CleanupPolicy":
 def _policy_row(project: "Project") -> Row:
     found = _policy(project)
     return {
+        "project_id": project.pk,
         "project": project.full_path,
         "enabled": found.enabled,
         "cadence": found.cadence,

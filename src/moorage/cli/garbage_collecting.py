@@ -41,7 +41,7 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
         )
     else:
         _print(totals, duration_s, dry_run=options.dry_run)
-    return 0
+    return 1 if totals.blobs_not_deleted else 0
 
 
 def interrupted() -> int:
@@ -66,6 +66,7 @@ def _print(totals: Totals, duration_s: float, *, dry_run: bool) -> None:
         (totals.manifests_missing, "manifests have no payload"),
         (totals.manifests_damaged, "manifests cannot be read"),
         (totals.repositories_kept_whole, "repositories were kept whole, as something in them cannot be read"),
+        (totals.blobs_not_deleted, "blobs are kept by the storage for now, and a later run deletes them"),
     ):
         if count:
             print(f"note          {count:,} {what}; the log names them")

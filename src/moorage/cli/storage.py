@@ -8,7 +8,7 @@ import typer
 from moorage.cli.check import byte_rate
 from moorage.cli.options import AsJSON
 
-storage_app = typer.Typer(help="Storage: copy, compare.", no_args_is_help=True)
+storage_app = typer.Typer(help="Storage: copy, compare.", no_args_is_help=True, rich_markup_mode=None)
 
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The configuration of the registry that is copied.")]
 Target = Annotated[Path, typer.Argument(metavar="TARGET", help="The configuration that it will have afterwards.")]

@@ -9,9 +9,9 @@ from pathlib import Path
 from moorage.atomic_writes import write_whole
 from moorage.errors import ConfigurationError, Mistake
 from moorage.gitlab_site.gitlab_rb import GitLabRb, NotUnderstood, read_gitlab_rb
-from moorage.gitlab_site.linux_package import FrontEnd, PackageSite, package_site
+from moorage.gitlab_site.linux_package import FrontEnd, KeyPair, PackageSite, package_site
 from moorage.gitlab_site.package_settings import PackageSettings, UnknownSetting
-from moorage.gitlab_site.signing_pair import whole_pair
+from moorage.gitlab_site.signing_pair import pair_with_key_file, whole_pair
 from moorage.gitlab_site.site_files import HEADER, SiteFile, site_files
 from moorage.permissions import reason_of
 
@@ -53,9 +53,9 @@ def convert(text: str, secrets: Mapping[str, str]) -> Conversion:
     site = package_site(settings, secrets)
     mistakes = [*settings.mistakes, *_addresses(site), *_places(found.not_understood)]
     try:
-        site = replace(site, pair=whole_pair(site.pair)) if site.pair.private else site
+        site = replace(site, pair=_pair(site))
     except ConfigurationError as exc:
-        mistakes += exc.mistakes
+        mistakes += [settings.located(mistake) for mistake in exc.mistakes]
     if mistakes:
         raise ConfigurationError(mistakes)
     return Conversion(
@@ -64,6 +64,14 @@ def convert(text: str, secrets: Mapping[str, str]) -> Conversion:
         unknown=list(settings.unknown()),
         others=settings.number_of_others(),
     )
+
+
+def _pair(site: PackageSite) -> KeyPair:
+    """The pair in the settings, or the key where they say that it is."""
+    pair = site.pair
+    if site.key_path and not pair.private and (pair.certificate or not site.certificate_path):
+        pair = pair_with_key_file(pair, site.key_path)
+    return whole_pair(pair)
 
 
 def _addresses(site: PackageSite) -> list[Mistake]:

@@ -47,6 +47,8 @@ class KeyPair:
 
     private: str = field(default="", repr=False)
     certificate: str = ""
+    stays_at: str = ""
+    """The path of a key that is in a file of its own, and is not written again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,9 @@ class PackageSite:
     token_realm: str
     pair: KeyPair
     key_path: str
+    """Empty: the package's own place."""
     certificate_path: str
+    """As above."""
     http_secret: str = field(repr=False)
     notification_secret: str = field(repr=False)
     shown_host: str

@@ -91,6 +91,11 @@ class PackageSettings:
         shown = shown or (f"{name}['{key}']" if key else name)
         self.mistakes.append(Mistake(f"line {line}: {shown}" if line else shown, message))
 
+    def located(self, mistake: Mistake) -> Mistake:
+        """Return a mistake about a setting, with the line of that setting."""
+        lines = [line for line, shown in self._lines.values() if shown == mistake.path]
+        return Mistake(f"line {lines[-1]}: {mistake.path}", mistake.message) if lines else mistake
+
     def unknown(self) -> Iterator[UnknownSetting]:
         """Yield the settings of the registry that nobody has asked for."""
         for path, (line, shown) in self._lines.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from moorage.gitlab_site.linux_package import PASSED_ON, PackageSite, endpoints
+from moorage.gitlab_site.linux_package import PASSED_ON, FrontEnd, PackageSite, endpoints
 from moorage.gitlab_site.nginx_site import nginx_site
 from moorage.gitlab_site.ruby_literals import RubyValue
 
@@ -38,38 +38,51 @@ def site_files(site: PackageSite, folder: Path, *, kept: Callable[[str], str]) -
 
     *kept* returns the text of a file that an earlier run wrote, or the empty string: a secret is made only once.
     """
-    has_pair = bool(site.pair.private)
     http_secret = site.http_secret or kept("http.secret").strip() or random_secrets.token_hex(_SECRET_BYTES)
     control_secret = kept("control.secret").strip() or random_secrets.token_hex(_SECRET_BYTES)
     yield SiteFile(name="http.secret", content=f"{http_secret}\n".encode(), is_secret=True)
-    yield SiteFile(name="control.secret", content=f"{control_secret}\n".encode(), is_secret=True)
+    if signs_tokens(site):
+        yield SiteFile(name="control.secret", content=f"{control_secret}\n".encode(), is_secret=True)
     if site.notification_secret:
         yield SiteFile(name="notification.secret", content=f"{site.notification_secret}\n".encode(), is_secret=True)
-    if has_pair:
+    if site.pair.private and not site.pair.stays_at:
         yield SiteFile(name=site.key_path or KEY, content=_with_end(site.pair.private), is_secret=True)
+    if site.pair.certificate:
         yield SiteFile(name=CERTIFICATE, content=_with_end(site.pair.certificate))
-    key, certificate = _places(site, folder)
-    yield _yaml(CONFIG, _config(site, http_secret, certificate))
-    yield _yaml(CONTROL, _control(site, key))
-    if nginx := _nginx(site):
+    yield _yaml(CONFIG, _config(site, http_secret, _certificate(site, folder)))
+    if signs_tokens(site):
+        yield _yaml(CONTROL, _control(site, _key(site, folder)))
+    if nginx := "\n".join(nginx_site(front, f"http://{addr}") for front, addr in fronts(site)):
         yield SiteFile(name=NGINX, content=(HEADER + nginx).encode())
     if site.env:
         lines = [f"{name}={_env_value(value)}\n" for name, value in site.env.items()]
         yield SiteFile(name=ENVIRONMENT, content=(HEADER + "".join(lines)).encode(), is_secret=True)
 
 
-def _places(site: PackageSite, folder: Path) -> tuple[str, str]:
-    """The files of the key that signs and of the certificate that is trusted."""
+def _key(site: PackageSite, folder: Path) -> str:
+    """The file of the key that signs; empty: it is on another node."""
     if site.pair.private:
-        return str(folder / (site.key_path or KEY)), str(folder / CERTIFICATE)
+        return site.pair.stays_at or str(folder / (site.key_path or KEY))
     if needs_keys(site):
-        return str(folder / KEYS), str(folder / KEYS / "registry.pem")
-    return site.key_path, site.certificate_path
+        return str(folder / KEYS)
+    return "" if site.pair.certificate else site.key_path
+
+
+def _certificate(site: PackageSite, folder: Path) -> str:
+    """The file of the certificate that is trusted."""
+    if site.pair.certificate:
+        return str(folder / CERTIFICATE)
+    return str(folder / KEYS / "registry.pem") if needs_keys(site) else site.certificate_path
 
 
 def needs_keys(site: PackageSite) -> bool:
     """Return whether keys have to be made, as the site names none."""
-    return not site.pair.private and not (site.key_path and site.certificate_path)
+    return not (site.pair.private or site.pair.certificate or site.key_path or site.certificate_path)
+
+
+def signs_tokens(site: PackageSite) -> bool:
+    """Return whether the key is here: a node of the registry alone has its certificate only."""
+    return bool(_key(site, Path()))
 
 
 def _with_end(text: str) -> bytes:
@@ -178,10 +191,11 @@ def _control(site: PackageSite, key: str) -> dict[str, Any]:
     }
 
 
-def _nginx(site: PackageSite) -> str:
+def fronts(site: PackageSite) -> Sequence[tuple[FrontEnd, str]]:
+    """Return the hosts that nginx has on this node, each with the address of the server behind it."""
     found = []
     if site.registry and site.runs_registry:
-        found.append(nginx_site(site.registry, f"http://{site.addr}"))
-    if site.site:
-        found.append(nginx_site(site.site, f"http://{CONTROL_ADDR}"))
-    return "\n".join(found)
+        found.append((site.registry, site.addr))
+    if site.site and signs_tokens(site):
+        found.append((site.site, CONTROL_ADDR))
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from moorage.config import load
 from moorage.errors import ConfigurationError, Mistake
 from moorage.gitlab_site.conversion import SECRETS_NAME, Conversion, convert, read_secrets, read_text, write_site
-from moorage.gitlab_site.site_files import CONFIG, CONTROL, ENVIRONMENT, KEYS, NGINX, needs_keys
+from moorage.gitlab_site.site_files import CONFIG, CONTROL, ENVIRONMENT, KEYS, NGINX, fronts, needs_keys, signs_tokens
 from moorage.permissions import reason_of
 from moorage.token_server.key_ring import KeyFolder
 
@@ -86,6 +86,9 @@ def _next_steps(found: Conversion, folder: Path) -> Iterator[str]:
     if site.runs_registry:
         variables = f"set -a; . {folder / ENVIRONMENT}; " if site.env else ""
         yield f"{variables}moorage config check {folder / CONFIG}, then moorage serve {folder / CONFIG}"
-    yield f"moorage control check {folder / CONTROL}, then moorage control serve {folder / CONTROL}"
-    if site.site or site.registry:
+    if signs_tokens(site):
+        yield f"moorage control check {folder / CONTROL}, then moorage control serve {folder / CONTROL}"
+    else:
+        yield "tokens come from another node, as the key of its certificate is not here: no control.yml is written"
+    if fronts(site):
         yield f"include {folder / NGINX} from nginx's http block, then nginx -t and a reload"

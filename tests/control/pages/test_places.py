@@ -216,13 +216,16 @@ def test_an_administrator_changes_settings_and_blocks_a_user(people: dict[str, U
     client.force_login(people["root"])
     text = client.get("/admin/settings").content.decode()
     values = dict(re.findall(r'name="(\w+)" value="([^"]*)"', text)) | {
-        "container_registry_token_expire_delay": "61",
+        "container_registry_token_expire_delay": "1441",
         "default_project_visibility": "internal",
         "default_group_visibility": "private",
     }
+    # In the words by which GitLab's guide has it looked for, and with the name that commands and the API take.
+    assert "Authorization token duration (minutes)</label>" in text
+    assert "1 to 1440. (container_registry_token_expire_delay)" in text
     answer = client.post("/admin/settings", values)
     assert answer.status_code == 400
-    assert "60" in answer.content.decode()
+    assert "less than or equal to 1440" in answer.content.decode()
     assert client.post("/admin/settings", values | {"container_registry_token_expire_delay": "15"}).status_code == 303
     client.post(f"/admin/users/{people['eve'].pk}/state", {"block": "1"})
     assert "user_blocked" in client.get("/admin/audit").content.decode()

@@ -138,7 +138,7 @@ def test_the_header_names_the_key_as_libtrust_does_and_both_public_files_open_it
 
 def test_administrators_set_how_long_a_token_lives_and_it_counts_at_once(client: Client) -> None:
     given = ("ada", new_token(new_user("ada"), "api").secret)
-    for minutes in (1, 15, 60):
+    for minutes in (1, 15, 24 * 60):
         change_settings(by=COMMAND_LINE, container_registry_token_expire_delay=minutes)
         claims = token_of(client, given)
         assert claims["exp"] - claims["iat"] == minutes * 60

@@ -141,7 +141,8 @@ def test_a_default_is_that_of_the_other_registries(path: str, default: str) -> N
 
 def test_the_least_configuration_has_the_defaults() -> None:
     config = read().config
-    assert config.http.addr == ":5000"
+    # Requirement S-063: who does not say where to listen is not reached from elsewhere.
+    assert config.http.addr == "127.0.0.1:5000"
     assert config.log.level == "info"
     assert config.auth is None
     assert config.storage.driver == InmemoryDriver()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from moorage.errors import BackendError, StorageUnavailable
 from moorage.gc.offline.offline_collection import CollectionRefused
@@ -157,26 +158,43 @@ async def test_forced_a_run_spares_what_is_pushed_again_before_it_is_deleted(
 
 
 class Keeping(Bucket):
-    """A bucket whose policy keeps blobs for a while."""
+    """A bucket whose retention rule keeps some objects for a while."""
 
-    keeps = True
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: set[str] = set()
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
-        kept = [path for path in paths if self.keeps and "/blobs/" in path]
-        gone = await super().remove([path for path in paths if path not in kept], until=until, rest=rest)
-        return {**gone, **{path: StorageUnavailable(f"{path}: kept by a policy") for path in kept}}
+        going = [path for path in paths if path not in self.kept]
+        failures = await super().remove(going, until=until, rest=rest)
+        return {**failures, **{path: StorageUnavailable("kept by a rule") for path in paths if path in self.kept}}
 
 
-async def test_a_bucket_that_keeps_what_is_dead_ends_a_run_with_the_reason_and_the_next_one_finishes() -> None:
+async def test_a_blob_that_a_bucket_keeps_spares_no_other_and_a_later_run_takes_it() -> None:
     bucket = Keeping()
     app = Writer(bucket)
-    kept, gone = await app.image("kept", tags=["1"]), await app.image("gone")
-    with pytest.raises(StorageUnavailable, match="kept by a policy"):
+    alive, gone = await app.image("alive", tags=["1"]), await app.image("gone")
+    held = gone.blobs[0]
+    bucket.kept = {paths.blob(held)}
+    with capture_logs() as said:
+        totals = await collect(bucket)
+    assert (totals.blobs_deleted, totals.blobs_not_deleted) == (len(gone.all) - 1, 1)
+    assert await digests_in(bucket) == alive.all | {held}
+    [told] = [line for line in said if line["event"] == "blob not deleted"]
+    assert (told["path"], told["reason"]) == (paths.blob(held), "kept by a rule")
+    bucket.kept = set()
+    again = await collect(bucket)
+    assert (again.blobs_deleted, again.blobs_not_deleted) == (1, 0)
+    assert await digests_in(bucket) == alive.all
+
+
+async def test_a_link_that_a_bucket_keeps_ends_the_run_as_what_it_leads_to_would_look_alive() -> None:
+    bucket = Keeping()
+    gone = await Writer(bucket).image("gone")
+    bucket.kept = {paths.revision_link(APP, gone.digest)}
+    with pytest.raises(StorageUnavailable, match="kept by a rule"):
         await collect(bucket)
-    assert await digests_in(bucket) == kept.all | gone.all
-    bucket.keeps = False
-    assert (await collect(bucket)).blobs_deleted == len(gone.all)
-    assert await digests_in(bucket) == kept.all
+    assert gone.all <= await digests_in(bucket)
 
 
 async def test_a_backup_keeps_a_collection_out_even_one_that_is_forced(storage: StorageDriver, app: Writer) -> None:

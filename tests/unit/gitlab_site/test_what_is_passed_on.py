@@ -53,3 +53,14 @@ def test_what_is_not_validated_by_the_package_is_not_validated_here(tmp_path: Pa
     assert found["validation"] == {"disabled": True}
     assert "debug" not in found["http"]
     assert "database" not in found
+
+
+def test_an_endpoint_named_geo_event_has_the_secret_of_events(tmp_path: Path) -> None:
+    line = """registry['notifications'] = [
+      { 'name' => 'other', 'url' => 'https://a.example.com', 'headers' => { 'Authorization' => ['not this one'] } },
+      { 'name' => 'geo_event', 'url' => 'https://b.example.com', 'headers' => { 'Authorization' => ['old', 'new'] } },
+    ]
+"""
+    (tmp_path / "gitlab.rb").write_text("\n".join(GITLAB_RB.splitlines()[:2]) + f"\n{line}")
+    write_gitlab_site(SiteRequest(file=tmp_path / "gitlab.rb", folder=tmp_path / "site", is_strict=True))
+    assert (tmp_path / "site" / "notification.secret").read_text() == "new\n"

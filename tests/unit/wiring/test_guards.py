@@ -144,6 +144,9 @@ class TestConcerns:
             (said,) = concerns(read(auth, http=f"addr: '{addr}'"))
             assert said.startswith("NO AUTHENTICATION is configured")
 
+    def test_who_names_no_address_is_reached_from_this_machine_only(self) -> None:
+        assert list(concerns(read("none", http=""))) == []
+
     def test_silly_is_told_everywhere(self) -> None:
         (said,) = concerns(read("{silly: {realm: r, service: s}}"))
         assert "for trying out only" in said

@@ -186,7 +186,9 @@ def _networks(value: list[str]) -> list[str]:
 class HTTP(Section):
     """``http``"""
 
-    addr: Text = now(":5000", "Where to listen: `host:port`, `:port` for every interface; a path with `net: unix`.")
+    addr: Text = now(
+        "127.0.0.1:5000", "Where to listen: `host:port`, `:port` for every interface; a path with `net: unix`."
+    )
     net: Literal["", "tcp", "unix"] = now("tcp", "The kind of address.")
     host: Annotated[Text, AfterValidator(_url)] = now("", "The URL under which clients reach this registry.")
     prefix: Annotated[Text, AfterValidator(_prefix)] = now("", "What stands before `/v2/` in every path.")

@@ -8,8 +8,8 @@ from django.db import models
 
 from moorage.control.prepared import PreparedQuery
 
-TOKEN_MINUTES_LIMIT = 60
-"""Registries take tokens that live for an hour at most."""
+TOKEN_MINUTES_LIMIT = 24 * 60
+"""A day: nobody takes a token back before it ends. Source: decision 160."""
 
 _VISIBILITIES = [("private", "private"), ("internal", "internal"), ("public", "public")]
 

@@ -1,6 +1,6 @@
-"""Forms for administrators. Labels of settings are GitLab's names, as its guides have them."""
+"""Forms for administrators. Settings are called as GitLab's guide calls them where it has them."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -18,36 +18,44 @@ class SettingsForm(PlainForm):
     """Settings of the instance."""
 
     container_registry_token_expire_delay = forms.IntegerField(
-        label="container_registry_token_expire_delay",
-        help_text=_("Minutes that a token for the registry lives: 1 to 60."),
+        label=_("Authorization token duration (minutes)"),
+        help_text=_("Minutes that a token for the registry lives: 1 to 1440."),
     )
     default_project_visibility = forms.ChoiceField(
-        label="default_project_visibility", choices=_VISIBILITIES, help_text=_("New projects are so.")
+        label=_("Visibility of new projects"), choices=_VISIBILITIES, help_text=_("New projects are so.")
     )
     default_group_visibility = forms.ChoiceField(
-        label="default_group_visibility", choices=_VISIBILITIES, help_text=_("New groups are so.")
+        label=_("Visibility of new groups"), choices=_VISIBILITIES, help_text=_("New groups are so.")
     )
     default_projects_container_registry = forms.BooleanField(
-        label="default_projects_container_registry", required=False, help_text=_("New projects have a registry.")
+        label=_("Container registry for new projects"), required=False, help_text=_("New projects have a registry.")
     )
     create_project_on_push = forms.BooleanField(
-        label="create_project_on_push", required=False, help_text=_("A first push makes the project, where one may.")
+        label=_("Projects made by a first push"),
+        required=False,
+        help_text=_("A first push makes the project, where one may."),
     )
     container_registry_delete_tags_service_timeout = forms.IntegerField(
-        label="container_registry_delete_tags_service_timeout",
+        label=_("Cleanup policy maximum processing time (seconds)"),
         min_value=0,
         help_text=_("Seconds that one cleanup of a repository takes at most; 0: any time."),
     )
     container_registry_expiration_policies_worker_capacity = forms.IntegerField(
-        label="container_registry_expiration_policies_worker_capacity",
+        label=_("Cleanup policy maximum workers running concurrently"),
         min_value=0,
         help_text=_("Cleanups that go on at once; 0: none."),
     )
     container_registry_cleanup_tags_service_max_list_size = forms.IntegerField(
-        label="container_registry_cleanup_tags_service_max_list_size",
+        label=_("Cleanup policy maximum number of tags to be deleted"),
         min_value=0,
         help_text=_("Tags that one cleanup looks at in a registry without GitLab's API; 0: any number."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            # The name by which commands and the API have it.
+            field.help_text = f"{field.help_text} ({name})"
 
 
 class QuotaForm(PlainForm):

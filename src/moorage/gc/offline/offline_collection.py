@@ -173,6 +173,7 @@ async def _sweep(run: OfflineRun) -> None:
         "sweep stage complete",
         **stage,
         blobs_deleted=run.totals.blobs_deleted,
+        blobs_not_deleted=run.totals.blobs_not_deleted,
         manifests_deleted=run.totals.manifests_deleted,
         layer_links_deleted=run.totals.layer_links_deleted,
         freed_bytes=run.totals.freed_bytes,

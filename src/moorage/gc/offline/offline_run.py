@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
+from moorage.errors import BackendError
 from moorage.gc.offline.marks import Marks
 from moorage.oci.digests import ALGORITHMS, Algorithm, Digest, digest_or_none
 from moorage.storage import paths
@@ -73,6 +74,8 @@ class Totals:
     manifests_deleted: int = 0
     layer_links_deleted: int = 0
     blobs_deleted: int = 0
+    blobs_not_deleted: int = 0
+    """As storage would not: a retention rule may keep them for a while."""
     freed_bytes: int = 0
 
 
@@ -107,15 +110,21 @@ class OfflineRun:
         Where there are no folders to be emptied nobody looks first which of them are there: each was listed a moment
         ago, and a look at one costs as much as the removal of a thousand.
         """
+        count, failures = await self.remove(objects)
+        for failure in failures.values():
+            raise failure
+        return count
+
+    async def remove(self, objects: Sequence[str]) -> tuple[int, Mapping[str, BackendError]]:
+        """Delete as :meth:`delete` does, but go on where storage refuses some; return those with the reason."""
         until = math.inf
         if self.announcement is not None:
             self.announcement.check()
             until = self.announcement.known_until  # Asked for again later, it could be done when we are taken for dead.
         if keeps_files(self.storage):
-            return await self.storage.delete_each(objects)
-        for failure in (await self.storage.remove(objects, until=until)).values():
-            raise failure
-        return len(objects)
+            return await self.storage.delete_each(objects), {}
+        failures = await self.storage.remove(objects, until=until)
+        return len(objects) - len(failures), failures
 
     async def old(self, objects: Sequence[str]) -> list[str]:
         """Those of some paths that are not young, as they are now; all of them if their age does not matter."""

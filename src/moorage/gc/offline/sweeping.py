@@ -5,6 +5,7 @@ has; a blob goes when no link leads to it any more. So an end at any moment leav
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
 
 from moorage.gc.offline.marks import DeadBlob, Repository
 from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel
@@ -21,6 +22,8 @@ SWEPT_BLOBS = "sweep: blobs"
 """Parts of the work, for people."""
 
 _DELETE_PARALLEL = 4
+_NAMED = 8
+"""Of so many that storage refuses in one request the log has the paths."""
 
 
 async def find_dead_blobs(run: OfflineRun) -> None:
@@ -53,14 +56,17 @@ async def unlink(run: OfflineRun, repository: Repository) -> None:
 
 
 async def remove_blobs(run: OfflineRun) -> None:
-    """Remove the blobs that go. Before this no link leads to them."""
+    """Remove the blobs that go. Before this no link leads to them; one that storage keeps spares no other."""
 
     async def remove(blobs: Sequence[DeadBlob]) -> None:
         sizes = {paths.blob(blob.digest): blob.size_bytes for blob in blobs}
         going = await run.old(list(sizes))
-        count = await run.delete(going)
+        count, failures = await run.remove(going)
         run.totals.blobs_deleted += count
-        run.totals.freed_bytes += sum(sizes[path] for path in going)
+        run.totals.blobs_not_deleted += len(failures)
+        run.totals.freed_bytes += sum(sizes[path] for path in going if path not in failures)
+        for path, failure in islice(failures.items(), _NAMED):
+            run.log.warning("blob not deleted", stage="sweep", path=path, reason=str(failure), count=len(failures))
         run.log.debug("blobs deleted", stage="sweep", digests=[str(blob.digest) for blob in blobs])
         run.reports.advanced(SWEPT_BLOBS, len(blobs))
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -79,6 +78,9 @@ def test_helm_finds_nothing_wrong(values: Path) -> None:
 
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_every_object_is_in_kubernetes_schemas(objects: Objects, version: str) -> None:
+    # To load it takes two seconds of the processor, and every process of a run loads every test.
+    import kubernetes_validate  # noqa: PLC0415 - see above
+
     for one in objects:
         kubernetes_validate.validate(one, version, strict=True)
 

@@ -252,7 +252,7 @@ async def test_a_collection_that_others_may_no_longer_see_deletes_nothing_more(
             options=OfflineOptions(),
             log=get_log("test"),
             reports=WorkReports(),
-            check=lease.check,
+            announcement=lease,
         )
         assert await run.delete(["/docker/one"]) == 1
         bucket.is_deaf = True

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect
 
-from browser.test_pages_in_a_browser import NARROW, WAIT_MS, WIDE, context_of
+from browser.test_pages_in_a_browser import WAIT_MS, WIDE, context_of
 from support.pages_site import KIMS_PASSWORD, PagesSite
 
 pytestmark = pytest.mark.xdist_group("browser")
 
+PHONE: ViewportSize = {"width": 360, "height": 780}
 GROUP = "a-group-whose-name-somebody-has-typed-in-full-" + "and-that-goes-on-" * 4 + "to-its-end"
 PROJECT = "a-project-whose-owner-likes-words-" + "and-has-many-of-them-" * 3 + "too"
 
@@ -91,7 +92,7 @@ def test_long_names_fit_into_a_window_and_the_tab_one_is_on_is_in_sight(browser:
     page.get_by_role("button", name="Make the project").click()
     expect(page.get_by_role("heading", name="Nothing is moored here yet")).to_be_visible()
     for tab in ("registry", "protection", "members", "settings", "tokens", "cleanup"):
-        for size in (WIDE, {**NARROW, "width": 360}):
+        for size in (WIDE, PHONE):
             page.set_viewport_size(size)
             page.goto(f"/{GROUP}/{PROJECT}/-/{tab}")
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], tab

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.locale import LocaleMiddleware
 
 from moorage.control.api.api_refusals import APIRefused
@@ -107,8 +107,10 @@ def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
-    ended = {"ended": "1"} if request.method == "POST" else {}
-    return see_other(f"{settings.LOGIN_URL}?{urlencode({'next': way_back(request), **ended})}")
+    way = {"next": way_back(request)}
+    if request.method == "POST":
+        return see_other(f"{settings.LOGIN_URL}?{urlencode({**way, 'ended': '1'})}")
+    return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode(way)}")
 
 
 def _refused_by_right(request: HttpRequest, exc: APIRefused) -> HttpResponse:

@@ -53,6 +53,8 @@ PAGES = {
     "cleanup-preview": ("ada", "/team/app/-/cleanup?preview=1&enabled=on&cadence=1d&keep_n=5&name_regex=mr-.*"),
     "cleanup-picture": ("ada", "/team/app/-/cleanup?picture=1&enabled=on&cadence=1d&keep_n=5&name_regex=.*"),
     "protection": ("ada", "/team/app/-/protection"),
+    "protection-rule": ("ada", "/team/app/-/protection/repository/1"),
+    "sign-in-ended": ("", "/-/sign-in?ended=1&next=/projects/new"),
     "tokens": ("ada", "/team/app/-/tokens"),
     "settings": ("ada", "/team/app/-/settings"),
     "delete-project": ("ada", "/team/app/-/delete-place"),

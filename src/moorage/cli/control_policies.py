@@ -45,7 +45,7 @@ def list_policies(
 
     projects = projects_without_cleanup() if disabled else projects_with_images()
     rows = [_policy_row(project) for project in projects.select_related("container_expiration_policy")]
-    print_rows(rows, as_json=as_json, things="projects with images" + (" and no policy" if disabled else ""))
+    print_rows(rows, as_json=as_json, things="projects with images" + (" whose policy is off" if disabled else ""))
 
 
 @policy_app.command("show")

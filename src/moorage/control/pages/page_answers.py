@@ -1,9 +1,20 @@
 """Answers that pages give after a change: a notice, and the way to the page that shows it."""
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseRedirect
+
+
+def way_back(request: HttpRequest) -> str:
+    """Return the page to come back to after sign-in: a form is not sent again, so that is the page that it was on."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    page = urlsplit(request.META.get("HTTP_REFERER", ""))
+    if page.netloc != request.get_host():
+        return "/"
+    return f"{page.path}?{page.query}" if page.query else page.path
 
 
 def see_other(address: str) -> HttpResponseRedirect:

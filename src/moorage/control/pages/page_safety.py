@@ -10,6 +10,8 @@ from django.middleware.locale import LocaleMiddleware
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.pages.failing import failure_page, registry_page
+from moorage.control.pages.page_answers import see_other, way_back
+from moorage.control.pages.requesting import user_of_page
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.errors import Refused, TooManyRequests
 from moorage.telemetry import get_log
@@ -65,6 +67,14 @@ class PageSafetyMiddleware:
                 response.headers.setdefault(name, value)
         return response
 
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
+    ) -> HttpResponse | None:
+        """Lead whoever sends a form and is not signed in any more to sign-in: nobody else has a form to send."""
+        del view, args, kwargs
+        is_ours = request.resolver_match is not None and request.resolver_match.app_name == "pages"
+        return _to_sign_in(request) if is_ours and request.method == "POST" and user_of_page(request) is None else None
+
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         """Return the page of an error; None: it is not a caller's."""
         return _answer(request, exc) if is_page(request) else None
@@ -96,10 +106,17 @@ def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:
     return answer
 
 
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    way = {"next": way_back(request)}
+    if request.method == "POST":
+        return see_other(f"{settings.LOGIN_URL}?{urlencode({**way, 'ended': '1'})}")
+    return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode(way)}")
+
+
 def _refused_by_right(request: HttpRequest, exc: APIRefused) -> HttpResponse:
     """A refusal of the API as a page: a 401 leads to sign-in."""
     if exc.status == 401:  # noqa: PLR2004 - HTTP's
-        return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
+        return _to_sign_in(request)
     if exc.status == 404:  # noqa: PLR2004 - HTTP's
         return failure_page(request, 404)
     return failure_page(request, exc.status)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from moorage.control.accounts.models import User
-from moorage.control.pages.page_answers import see_other
+from moorage.control.pages.page_answers import see_other, way_back
 from moorage.control.pages.requesting import user_of_page
 from moorage.control.sign_in.own_ways import sign_in_way
 from moorage.control.sign_in.sessions import is_confirmed
@@ -25,7 +25,7 @@ def for_me(
     def guarded(request: HttpRequest, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> HttpResponse:
         user = user_of_page(request)
         if user is None:
-            return see_other(sign_in_way(_back(request)))
+            return see_other(sign_in_way(way_back(request), ended=request.method == "POST"))
         answer = view(request, user, *args, **kwargs)
         answer.headers["Cache-Control"] = "no-store"  # It tells of secrets, or of who is here.
         return answer
@@ -41,14 +41,7 @@ def for_me_confirmed(
     @wraps(view)
     def guarded(request: HttpRequest, user: User, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> HttpResponse:
         if not is_confirmed(request):
-            return see_other(sign_in_way(_back(request), again=True))
+            return see_other(sign_in_way(way_back(request), again=True))
         return view(request, user, *args, **kwargs)
 
     return for_me(guarded)
-
-
-def _back(request: HttpRequest) -> str:
-    """The way on after sign-in: a form is not sent again."""
-    if request.method in ("GET", "HEAD"):
-        return request.get_full_path()
-    return "/-/me/second-factor" if request.path_info.startswith("/-/me/second-factor") else "/-/me/settings"

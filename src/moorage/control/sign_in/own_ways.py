@@ -20,9 +20,13 @@ def next_of(request: HttpRequest) -> str:
     return own_path(request.POST.get("next") or request.GET.get("next") or "/")
 
 
-def sign_in_way(then: str, *, again: bool = False) -> str:
-    """Return the way to sign-in, and from there to *then*; *again*: although somebody is signed in."""
-    return f"{settings.LOGIN_URL}?{urlencode({'next': then, **({'again': '1'} if again else {})})}"
+def sign_in_way(then: str, *, again: bool = False, ended: bool = False) -> str:
+    """Return the way to sign-in, and from there to *then*.
+
+    *again*: although somebody is signed in; *ended*: somebody was, when a form was begun.
+    """
+    more = {word: "1" for word, is_so in (("again", again), ("ended", ended)) if is_so}
+    return f"{settings.LOGIN_URL}?{urlencode({'next': then, **more})}"
 
 
 def absolute(request: HttpRequest, path: str) -> str:

@@ -126,6 +126,7 @@ def _form(request: HttpRequest, form: SignInForm, *, status: int) -> HttpRespons
         "provider": oidc.label if oidc.is_on else "",
         "directories": ", ".join(server.label for server in directories().values()),
         "user_again": user_of_page(request),
+        "has_ended": "ended" in request.GET,
     }
     return _private(render(request, "sign_in/sign_in.html", context, status=status))
 

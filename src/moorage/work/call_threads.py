@@ -2,6 +2,9 @@
 
 An executor of the standard library does more than that for each call: two futures, three locks and a condition, which
 together cost as much as the call. Here a call is one object in one queue, and one wake-up of the loop when it is over.
+
+Calls are handed over when the event loop has done what it had to do before: a thread that wakes up earlier finds the
+interpreter's lock taken, and both processors have to switch twice. Source: ADR 0168.
 """
 
 import asyncio
@@ -25,6 +28,7 @@ class CallThreads:
         self._limit = limit
         self._name = name
         self._calls: SimpleQueue[ThreadCall | None] = SimpleQueue()
+        self._kept: list[ThreadCall] = []  # Until the event loop has done what comes before them.
         self._threads: list[threading.Thread] = []
         self._unfinished = 0
 
@@ -52,7 +56,9 @@ class CallThreads:
             thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
-        self._calls.put(made)
+        if not self._kept:
+            made.loop.call_soon(self._hand_over)
+        self._kept.append(made)
         return made
 
     def count_end(self) -> None:
@@ -74,10 +80,16 @@ class CallThreads:
                 over.set_result(None)
 
         self._limit = 0
+        self._hand_over()
         for _ in self._threads:
             self._calls.put(None)
         threading.Thread(target=join, name=f"{self._name}_end", daemon=True).start()
         await over
+
+    def _hand_over(self) -> None:
+        for made in self._kept:
+            self._calls.put(made)
+        self._kept.clear()
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -96,15 +108,15 @@ class ThreadCall:
         "_is_over",
         "_is_told",
         "_lock",
-        "_loop",
         "_threads",
         "_told",
+        "loop",
     )
 
     def __init__(self, threads: CallThreads, call: Callable[[], object]) -> None:
         self._threads = threads
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[Any] = self._loop.create_future()
+        self.loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[Any] = self.loop.create_future()
         self._told: asyncio.Future[None] | None = None
         self._is_told = False
         self._lock = threading.Lock()  # What is below belongs to the thread as well.
@@ -120,7 +132,7 @@ class ThreadCall:
         except asyncio.CancelledError:
             if not self._given_up():
                 while not self._is_told:
-                    self._told = self._loop.create_future()
+                    self._told = self.loop.create_future()
                     with contextlib.suppress(asyncio.CancelledError):
                         await self._told
             raise
@@ -159,7 +171,7 @@ class ThreadCall:
         if end is not None:
             end()
         with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits.
-            self._loop.call_soon_threadsafe(self._tell, result, error)
+            self.loop.call_soon_threadsafe(self._tell, result, error)
 
     def _tell(self, result: object, error: BaseException | None) -> None:
         self._threads.count_end()

@@ -17,8 +17,8 @@ _SHORT_S = 0.002
 async def _pause(duration_s: float) -> None:
     if 0 < duration_s < _SHORT_S:
         time.sleep(duration_s)  # noqa: ASYNC251 - nobody who waits on this event loop would notice
-    else:
-        await asyncio.sleep(duration_s)
+        duration_s = 0.0  # But they have their turn.
+    await asyncio.sleep(duration_s)
 
 
 class Rests:

@@ -125,3 +125,20 @@ async def test_the_end_waits_for_all_calls_and_takes_no_more() -> None:
     await asyncio.gather(*calls)
     with pytest.raises(RuntimeError, match="ended"):
         threads.submit(made.append, 11)
+
+
+async def test_a_call_begins_when_the_event_loop_has_done_what_came_before_it(threads: CallThreads) -> None:
+    await threads.run(int)  # There is a thread that waits.
+    has_begun, seen = threading.Event(), list[bool]()
+    asyncio.get_running_loop().call_soon(lambda: seen.append(has_begun.wait(0.1)))
+    call = threads.submit(has_begun.set)
+    await call.result()
+    assert (seen, has_begun.is_set()) == ([False], True)
+
+
+async def test_calls_that_came_just_before_the_end_are_made() -> None:
+    threads, made = CallThreads(2, "test"), list[int]()
+    calls = [threads.submit(made.append, number) for number in range(3)]
+    await threads.close()
+    assert sorted(made) == [0, 1, 2]
+    assert [await call.result() for call in calls] == [None] * 3

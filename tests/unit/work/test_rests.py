@@ -43,15 +43,20 @@ async def test_pieces_that_take_next_to_nothing_share_a_rest() -> None:
     assert sum(thread.rested_s) == pytest.approx(100 * 0.00003 * 3, rel=0.1)
 
 
-def test_a_rest_is_no_shorter_than_it_should_be_on_an_event_loop_with_whole_milliseconds() -> None:
+def test_a_short_rest_is_no_shorter_than_it_should_be_and_others_of_the_event_loop_have_their_turn() -> None:
+    turns = list[str]()
+
     async def rested_s() -> float:
         rests = Rests(3.0, computed=iter([0.0, 0.0001, 0.0001]).__next__)
+        asyncio.get_running_loop().call_soon(turns.append, "another")
         began_at = time.monotonic()
         await rests.between()
+        turns.append("this")
         return time.monotonic() - began_at
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # Its timers have whole milliseconds.
         assert runner.run(rested_s()) >= 0.0003
+    assert turns == ["another", "this"]
 
 
 async def test_without_a_share_others_of_the_event_loop_have_their_turn_all_the_same() -> None:

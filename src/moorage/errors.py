@@ -203,6 +203,8 @@ class Challenge:
     """A demand for other credentials: one ``WWW-Authenticate`` value."""
 
     header: str
+    warning: str = ""
+    """What clients should tell people, as ASCII without quotes and backslashes; empty: nothing."""
 
 
 class Unauthorized(Refused):

@@ -101,6 +101,8 @@ def render(exc: errors.MoorageError) -> Response:
     match exc:
         case errors.Unauthorized():
             headers["WWW-Authenticate"] = exc.challenge.header
+            if exc.challenge.warning:
+                headers["Warning"] = f'299 - "{exc.challenge.warning}"'
         case errors.TooManyRequests():
             headers["Retry-After"] = str(max(1, math.ceil(exc.retry_after.total_seconds())))
         case errors.MethodNotAllowed():

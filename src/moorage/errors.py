@@ -204,7 +204,7 @@ class Challenge:
 
     header: str
     warning: str = ""
-    """What clients should tell people, as ASCII without quotes and backslashes; empty: nothing."""
+    """Text that clients tell people: ASCII without quotes and backslashes; empty: none."""
 
 
 class Unauthorized(Refused):

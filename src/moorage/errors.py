@@ -203,6 +203,8 @@ class Challenge:
     """A demand for other credentials: one ``WWW-Authenticate`` value."""
 
     header: str
+    warning: str = ""
+    """Text that clients tell people: ASCII without quotes and backslashes; empty: none."""
 
 
 class Unauthorized(Refused):

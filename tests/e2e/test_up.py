@@ -68,6 +68,10 @@ def test_a_newcomer_logs_in_and_pushes_to_the_address_that_is_printed(up: Standa
     assert "Login Succeeded" in said
     oras("push", plain, f"{address}/root/data:1", "report.json")
     assert oras("repo", "tags", plain, f"{address}/root/data").split() == ["1"]
+    # It asks by HEAD first, whose answer has no body.
+    status, said = oras.attempt("push", plain, f"{address}/nobody/x:1", "report.json")
+    assert status != 0
+    assert "push on nobody/x: there is no project at this path" in said
 
 
 def test_secrets_are_for_their_owner_only(up: Standalone) -> None:

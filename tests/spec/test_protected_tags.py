@@ -70,11 +70,11 @@ def push(client: RegistryClient, made: Image, reference: str, *tags: str, reques
     )
 
 
-def protected(response: Response, reason: str, status: int = 401) -> None:
+def protected(response: Response, reason: str, status: int = 403) -> None:
     """A refusal that no other token would change, so that there is no challenge."""
     assert (response.status, reason_of(response)) == (status, reason), response
     assert "WWW-Authenticate" not in response.headers
-    assert errors_of(response)[0]["code"] == ("DENIED" if status == 401 else "UNSUPPORTED")
+    assert errors_of(response)[0]["code"] == ("DENIED" if status == 403 else "UNSUPPORTED")
 
 
 class TestPush:
@@ -178,7 +178,7 @@ class TestUndo:
         client = historic.client(meta)
         for body in ({}, {"dry_run": True}, {"to": FIRST.digest}):
             response = historic.post(client, f"tag/undo?repository={NAME}&tag=v1", body)
-            assert (response.status, reason_of(response)) in ((401, "PROTECTED_TAG"), (401, "IMMUTABLE_TAG"))
+            assert (response.status, reason_of(response)) in ((403, "PROTECTED_TAG"), (403, "IMMUTABLE_TAG"))
         assert historic.digest("v1") == SECOND.digest
         assert historic.post(client, f"tag/undo?repository={NAME}&tag=latest").status == 200
         assert historic.digest("latest") == FIRST.digest
@@ -190,7 +190,7 @@ class TestUndo:
         client = historic.client(meta)
         for body in ({}, {"partial": True}, {"dry_run": True}):
             response = historic.post(client, f"request/undo?id=many&repository={NAME}", body)
-            assert (response.status, reason_of(response)) in ((401, "PROTECTED_TAG"), (401, "IMMUTABLE_TAG"))
+            assert (response.status, reason_of(response)) in ((403, "PROTECTED_TAG"), (403, "IMMUTABLE_TAG"))
         assert (historic.digest("v1"), historic.digest("latest")) == (SECOND.digest, SECOND.digest)
         assert historic.post(client, f"request/undo?id=one&repository={NAME}").status == 200
         assert historic.digest("other") is None

@@ -30,7 +30,7 @@ def test_a_refusal_by_a_rule_is_told_once_a_minute_with_who_what_and_why(tmp_pat
         told.clear()
         for _ in range(3):
             answer = bound.put_manifest(NAME, "v2", made.manifest.body, made.manifest.media_type)
-            assert (answer.status, reason_of(answer)) == (401, "PROTECTED_TAG")
+            assert (answer.status, reason_of(answer)) == (403, "PROTECTED_TAG")
         (notice,) = told
     event = json.loads(notice.payload)
     assert (notice.endpoint, notice.action, event["action"]) == ("control", "refuse", "refuse")

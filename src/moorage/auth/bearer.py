@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from moorage.auth.access import Access, Grant
-from moorage.auth.guards import REQUIRED, Caller, Guard, bearer_challenge, unauthorized
+from moorage.auth.guards import REQUIRED, Caller, Guard, bearer_challenge, unauthorized, warned
 from moorage.auth.keys import TrustedKeys
 from moorage.auth.tokens import InvalidToken, Verified, Verifier
 from moorage.cache.remembered import Remembered
@@ -109,7 +109,11 @@ class TokenGuard(Guard):
     ) -> Unauthorized:
         lacking = ", ".join(f"{access.action} on {access.kind} {access.name}" for access in grant.lacks(wanted))
         msg = f"the token does not allow {lacking}" + (f"; not granted: {grant.denied}" if grant.denied else "")
-        return self._refusal(caller, msg, [*wanted, *optional], error="insufficient_scope")
+        refusal = self._refusal(caller, msg, [*wanted, *optional], error="insufficient_scope")
+        if grant.denied:
+            # Another token would say the same: unlike the challenge, which clients follow, this is for people.
+            refusal.challenge = warned(refusal.challenge, f"not granted: {grant.denied}")
+        return refusal
 
     def _refusal(self, caller: Caller, message: str, wanted: Sequence[Access], *, error: str = "") -> Unauthorized:
         realm, service = self._realm.of(caller), self._verifier.service

@@ -116,6 +116,14 @@ _NOT_DESCRIBED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]+", re.ASCII)
 _DESCRIPTION_LIMIT = 300
 
 
+def warned(challenge: Challenge, text: str) -> Challenge:
+    """The same challenge with a text that clients tell people: for the answer to HEAD, which has no body.
+
+    Source: distribution-spec § Warnings.
+    """
+    return Challenge(challenge.header, _NOT_DESCRIBED.sub("'", text))
+
+
 def _described(text: str) -> str:
     return _NOT_DESCRIBED.sub("'", text)[:_DESCRIPTION_LIMIT]
 

@@ -57,7 +57,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.RangeNotSatisfiable: (416, "SIZE_INVALID"),
     errors.Unauthorized: (401, "UNAUTHORIZED"),
     errors.Denied: (403, "DENIED"),
-    errors.Protected: (401, "DENIED"),
+    errors.Protected: (403, "DENIED"),
     errors.PatternRefused: (400, "UNSUPPORTED"),
     gitlab_errors.ProjectUnknown: (400, "UNKNOWN_PROJECT_PATH_CLAIM"),
     gitlab_errors.ProjectMismatch: (400, "MISMATCH_PROJECT_PATH_CLAIM"),
@@ -101,6 +101,8 @@ def render(exc: errors.MoorageError) -> Response:
     match exc:
         case errors.Unauthorized():
             headers["WWW-Authenticate"] = exc.challenge.header
+            if exc.challenge.warning:
+                headers["Warning"] = f'299 - "{exc.challenge.warning}"'
         case errors.TooManyRequests():
             headers["Retry-After"] = str(max(1, math.ceil(exc.retry_after.total_seconds())))
         case errors.MethodNotAllowed():

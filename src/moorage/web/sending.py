@@ -113,7 +113,7 @@ async def _encrypt(
             head = b""
             # Nothing more is encrypted while something waits for the client: it would grow cold.
             await _drained(request)
-            if start < end:
+            if start < end or len(pieces) > 1:  # Many small parts are a turn too.
                 await asyncio.sleep(0)
     transport.write(head)  # If there is nothing behind it.
 

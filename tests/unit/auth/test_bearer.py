@@ -194,6 +194,14 @@ async def test_what_lacks_is_named(world: World) -> None:
     assert said == "the token does not allow push on repository group/app, delete on repository other"
 
 
+async def test_the_issuer_s_reason_and_nothing_else_is_for_people_to_see(world: World) -> None:
+    for denied, warning in ((None, ""), ('push on x: no "team" \\ é', "not granted: push on x: no 'team' ' '")):
+        headers = world.issuer.bearer(("group/app", "pull"), denied=denied)
+        with pytest.raises(Unauthorized) as caught:
+            await world.guard.check(Visitor(headers), PUSH)
+        assert caught.value.challenge.warning == warning
+
+
 async def test_the_issuer_s_reason_is_told_in_few_words(world: World) -> None:
     reason = "push on group/app: the role of this user in the project is reporter, and push needs developer"
     said = await world.refusal(world.issuer.bearer(("group/app", "pull"), denied=reason), PUSH)

@@ -75,7 +75,7 @@ class UploadHandlers:
         """Take the last chunk, if any, and close the session (end-6)."""
         text = call.query.first("digest")
         if text is None:
-            msg = "the digest of the whole blob is needed to close the upload: PUT …?digest=<digest>"
+            msg = "the digest of the whole blob is needed to close the upload: add digest=<digest> to the URL's query"
             raise DigestInvalid(msg)
         digest, chunks = Digest.parse(text), self._bodies.chunks(call.request)
         try:

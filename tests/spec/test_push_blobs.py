@@ -63,6 +63,19 @@ class TestStartOfSession:
         closed = registry.request("PUT", f"{started.location}&digest={layer.digest}", body=layer.body)
         assert closed.status == 201
 
+    def test_a_client_that_adds_its_digest_with_a_second_question_mark_is_understood(
+        self, registry: RegistryClient, repository: str
+    ) -> None:
+        """Scripts written for registries whose first ``Location`` has no query do it."""
+        layer, config = images.blob(repository), images.blob(f"{repository}/config")
+        started = registry.start_upload(repository)
+        closed = registry.request("PUT", f"{started.location}?digest={layer.digest}", body=layer.body)
+        assert closed.status == 201
+        sent = registry.patch_upload(registry.start_upload(repository).location, config.body, start=0)
+        assert registry.request("PUT", f"{sent.location}?digest={layer.digest}").status == 400
+        sent = registry.patch_upload(registry.start_upload(repository).location, config.body, start=0)
+        assert registry.request("PUT", f"{sent.location}?digest={config.digest}").status == 201
+
     def test_a_minimum_chunk_size_is_named_where_storage_has_one(
         self, registry: RegistryClient, repository: str
     ) -> None:

@@ -16,6 +16,8 @@ from moorage.web.errors import render
 from moorage.web.headers import chunk_range
 from moorage.web.responses import Response
 
+_AGAIN = "?digest="
+
 
 class UploadHandlers:
     """``/v2/<name>/blobs/uploads/`` and below."""
@@ -73,14 +75,14 @@ class UploadHandlers:
 
     async def commit(self, call: Call) -> Response:
         """Take the last chunk, if any, and close the session (end-6)."""
-        text = call.query.first("digest")
+        text, state = _closing(call)
         if text is None:
             msg = "the digest of the whole blob is needed to close the upload: add digest=<digest> to the URL's query"
             raise DigestInvalid(msg)
         digest, chunks = Digest.parse(text), self._bodies.chunks(call.request)
         try:
             start = await self._chunk_start(call)
-            known = self._states.read(call.name, call.target, call.query.first("_state"))
+            known = self._states.read(call.name, call.target, state)
             await self._uploads.commit(
                 call.name, call.target, digest, chunks, start=start, known=known, cause=call.cause
             )
@@ -173,6 +175,14 @@ def mount_source(call: Call) -> RepositoryName | None:
     """
     text = call.query.first("from")
     return RepositoryName.parse_stored(text) if text else None
+
+
+def _closing(call: Call) -> tuple[str | None, str | None]:
+    """The digest and the state of a PUT, also where a script has added ``?digest=`` to a ``Location`` with a query."""
+    digest, state = call.query.first("digest"), call.query.first("_state")
+    if digest is None and state is not None and _AGAIN in state:
+        state, _, digest = state.partition(_AGAIN)
+    return digest, state
 
 
 def _created(call: Call, digest: Digest) -> Response:

@@ -34,6 +34,4 @@ def test_a_migration_that_was_applied_somewhere_is_not_changed() -> None:
         for dialect in ("sqlite", "postgres")
     }
     found = {name: hashlib.sha256((texts.get(name) or "").encode()).hexdigest()[:16] for name in _DIGESTS}
-    assert found == _DIGESTS, (
-        "add a migration: a restore, too, makes the tables of a backup by these texts"
-    )
+    assert found == _DIGESTS, "add a migration: a restore, too, makes the tables of a backup by these texts"

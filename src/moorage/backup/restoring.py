@@ -36,6 +36,7 @@ from moorage.work.reports import WorkReports
 _MARK = ".restoring"
 _LOGS = ("-wal", "-journal")
 """Ends of the names of the files that SQLite has beside a database."""
+_PARALLEL_LINKS = 16
 _STATS = 500
 _SHOWN = 5
 
@@ -158,8 +159,8 @@ async def put_registry(
         BackupRefused, BackendError, OSError: it does not go there.
     """
     if place is None:
-        for path, content in link_lines(one.links):
-            await storage.put(path, content)
+        # In any order, as nobody is served from there yet.
+        await in_parallel(link_lines(one.links), lambda link: storage.put(*link), limit=_PARALLEL_LINKS)
     elif isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.registry_sqlite, place)
     else:

@@ -5,6 +5,7 @@ At every moment the target has only what is whole. Manifests go byte for byte, s
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from moorage.client.registry import CommandFailed
 from moorage.copying.shared_work import OnceEach
 from moorage.errors import MoorageError
 from moorage.oci import mediatypes
-from moorage.oci.digests import Digest
+from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, ManifestKind, StoredManifest, decode, media_type_of, parse
 from moorage.oci.names import Reference, Tag
 from moorage.relaying.blob_copies import BlobCopies, RepositoryPair
@@ -92,6 +93,23 @@ class ImageCopies:
             if isinstance(exc, CommandFailed) and exc.code == HTTPStatus.INSUFFICIENT_STORAGE:
                 self._outcome.stopped_by[self._target.remote.url] = f"the target has no room left ({exc})"
         self._outcome.became(RelayedReference(source, target, result, digest, why))
+
+    async def copy_if_left(self, job: CopyJob) -> None:
+        """Copy a tag that is called like one of referrers, unless it has gone along with the manifest that it names."""
+        with suppress(MoorageError):  # What fails is met again by the copy, and noted there.
+            if isinstance(job.reference, Tag) and await self._has_gone_along(job.pair, job.reference):
+                return
+        await self.copy(job)
+
+    async def _has_gone_along(self, pair: RepositoryPair, tag: Tag) -> bool:
+        named, _, ending = tag.text.partition(".")
+        if ending:
+            return self._attachments.knows((pair, tag))
+        digest = digest_or_none(named.replace("-", ":", 1))
+        if digest is None or not self._abouts.knows((pair, digest)):
+            return False
+        found = await self._source.find(pair.source, tag)
+        return found is None or found.media_type in mediatypes.INDEXES  # Else it is an image, whatever it is called.
 
     def _see_that_it_goes_on(self) -> None:
         if why := self._outcome.stopped_by.get(self._target.remote.url):

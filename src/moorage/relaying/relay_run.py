@@ -40,6 +40,11 @@ class RelayRun:
             for tag in choice.chosen(tags):
                 job = CopyJob(pair, tag, tag, known)
                 await works.begin(lambda job=job: self._copies.copy(job))  # type: ignore[misc] # mypy sees no default
+        if self._wish.with_referrers:
+            async with many_at_once(self._wish.jobs) as works:
+                for tag in choice.chosen_of_referrers(tags):
+                    job = CopyJob(pair, tag, tag, known)
+                    await works.begin(lambda job=job: self._copies.copy_if_left(job))  # type: ignore[misc] # as above
         return tags
 
 

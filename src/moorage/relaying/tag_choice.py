@@ -27,12 +27,7 @@ class TagChoice:
 
     def matches(self, tag: Tag) -> bool:
         """Return whether a tag is meant, whichever are the latest."""
-        if is_of_referrers(tag) or any(fnmatchcase(tag.text, glob) for glob in self.excluded):
-            return False
-        is_named = not (self.globs or self.patterns)
-        is_named = is_named or any(fnmatchcase(tag.text, glob) for glob in self.globs)
-        is_named = is_named or any(pattern.matches(tag) for pattern in self.patterns)
-        return is_named and (self.versions is None or self.versions.has(tag))
+        return not is_of_referrers(tag) and self._is_meant(tag)
 
     def chosen(self, tags: Iterable[Tag]) -> Sequence[Tag]:
         """Return those that are meant, sorted; with ``latest`` the highest version first."""
@@ -41,6 +36,20 @@ class TagChoice:
             return sorted(found)
         versions = [(version, tag) for tag in found if (version := TagVersion.of(tag.text)) is not None]
         return [tag for _, tag in sorted(versions, reverse=True)[: self.latest]]
+
+    def chosen_of_referrers(self, tags: Iterable[Tag]) -> Sequence[Tag]:
+        """Return those that are meant, and called like tags of what refers to a manifest: most go along with that."""
+        if self.latest is not None:
+            return []
+        return sorted(tag for tag in tags if is_of_referrers(tag) and self._is_meant(tag))
+
+    def _is_meant(self, tag: Tag) -> bool:
+        if any(fnmatchcase(tag.text, glob) for glob in self.excluded):
+            return False
+        is_named = not (self.globs or self.patterns)
+        is_named = is_named or any(fnmatchcase(tag.text, glob) for glob in self.globs)
+        is_named = is_named or any(pattern.matches(tag) for pattern in self.patterns)
+        return is_named and (self.versions is None or self.versions.has(tag))
 
 
 def is_of_referrers(tag: Tag) -> bool:

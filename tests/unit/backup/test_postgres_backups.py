@@ -162,6 +162,7 @@ def test_a_backup_of_a_newer_version_is_refused_before_anything_is_written(tmp_p
         tmp_path / "after", postgres, registry=postgres.create_database(), control=postgres.create_database()
     )
     assert made.record.control is not None
+    server = scratch_server(before)
     for half, newer in (
         (made.record.registry, "pre-deployment 9999_later"),
         (made.record.control, "images 9999_later"),
@@ -171,5 +172,7 @@ def test_a_backup_of_a_newer_version_is_refused_before_anything_is_written(tmp_p
             asyncio.run(
                 restore(backups, made.backup, read_targets(after, None), record=made.record, reports=WorkReports())
             )
+        report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports(), server=server)
+        assert newer.partition(" ")[2] in report.problems.first[0]
         half.migrations.remove(newer)
     assert not (tmp_path / "after" / "data").exists()

@@ -260,3 +260,17 @@ def test_a_registry_that_is_not_there_is_said_at_once() -> None:
     done = RUNNER.invoke(app, ["copy", "127.0.0.1:1/app:1", "127.0.0.1:1/mirror"])
     assert done.exit_code == 1
     assert "cannot ask the registry at http://127.0.0.1:1: Connection refused; is it running?" in done.stderr
+
+
+def test_all_tags_are_all_also_those_that_are_only_called_like_tags_of_referrers(site: Site) -> None:
+    made = push_image(site.source, "app", "1")
+    named = made.digest.replace(":", "-")
+    signature = push_image(site.source, "app", f"{named}.sig")
+    left = {tag: push_image(site.source, "app", tag) for tag in (named, f"{named}.notes", f"sha256-{'0' * 64}.sig")}
+    found = site.copy("app", "mirror", "--all-tags")
+    assert results(found) == ["copied"] * 4
+    for tag, each in ({"1": made, f"{named}.sig": signature} | left).items():
+        assert site.has("mirror", tag, each.digest), tag
+    assert results(site.copy("app", "few", "--tags", "1")) == ["copied"]
+    assert site.target.get_manifest("few", f"{named}.notes").status == 404
+    assert results(site.copy("app", "alone", "--all-tags", "--no-referrers")) == ["copied"]

@@ -89,8 +89,11 @@ def apply_some_migrations(names: Collection[str]) -> None:
     """Make tables as they were when *names*, each ``app name``, had been applied.
 
     Raises:
-        ConfigurationError: the database does not take it.
+        ConfigurationError: the database does not take it, or one of them is not known.
     """
+    unknown = unknown_migrations(names)
+    if unknown:
+        raise ConfigurationError([Mistake("database", f"migrations of a newer version: {', '.join(unknown[:_SHOWN])}")])
     keys = {(app, name) for app, _, name in (one.partition(" ") for one in names)}
     try:
         executor = MigrationExecutor(connection)

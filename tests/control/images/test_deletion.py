@@ -113,6 +113,19 @@ def test_what_was_given_up_is_tried_once_more_if_asked_for(no_registry: ControlR
     assert found.status == "delete_failed"
 
 
+def test_what_the_console_sets_back_as_gitlab_s_guide_does_is_tried_once_more(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    found = scheduled(clock)
+    push_tags(shared_daemon.address, found.path, "1")
+    ImageRepository.objects.update(status="delete_failed", failed_deletion_count=10, delete_due_at=None)
+    # container_repository.update(status: 'delete_scheduled'): nothing else is touched (requirement S-117).
+    ImageRepository.objects.filter(pk=found.pk).update(status="delete_scheduled")
+    assert WORKER.step(clock.turn)
+    assert not ImageRepository.objects.exists()
+    assert registry.tag_names(found.path) == []
+
+
 def test_a_retry_that_finds_the_registry_again_ends_well(
     shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
 ) -> None:

@@ -50,7 +50,10 @@ class ImageDeletion:
     def step(self, turn: Turn) -> bool:
         """Delete the next repository, or fail to."""
         now = turn.now
-        row = ImageRepository.DELETION.take(ImageRepository.objects.to_delete(), now=now, until=now + LEASE)
+        # Without a time it is one whose status alone somebody has set back, as GitLab's guide says (RDL-005, RDL-008).
+        row = ImageRepository.DELETION.take(
+            ImageRepository.objects.to_delete(), now=now, until=now + LEASE, is_due_without=True
+        )
         if row is None:
             return False
         if row.status == ImageStatus.DELETE_ONGOING and not _count_crash(row, turn):

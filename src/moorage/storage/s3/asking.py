@@ -83,7 +83,7 @@ class S3Clock:
 
 
 def _ahead(answer: StoreAnswer) -> timedelta | None:
-    """How far the service's clock is ahead of this machine's; None: it does not say."""
+    """The lead of the service's clock over this machine's; None: it does not say."""
     try:
         return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC) - now()
     except (KeyError, ValueError):

@@ -164,6 +164,9 @@ class Uploads:
         """
         async with self._writing(name, session, digest) as writer:
             _check_start(writer, start)
+            if known is not None and known.offset_bytes > writer.size_bytes:
+                # A list that is behind, or an accident of storage: not the client's bytes are wrong, so they stay.
+                _check_start(writer, known.offset_bytes)
             await self._complete(UploadEnding(name, session, digest, known, cause), writer, chunks)
 
     async def push(

@@ -19,8 +19,10 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_folder import UploadFolder
 from moorage.storage.upload_sinks import sink_of
 from support.arriving import ArrivingBytes
+from support.bucket import Bucket
 from unit.core.breaking import BreakingDriver, every_path
 from unit.core.sending import NAME, HungUp, hanging_up_after, sending
 
@@ -96,6 +98,23 @@ async def test_what_was_known_before_the_last_chunk_says_nothing_of_the_whole() 
     with pytest.raises(DigestInvalid):
         await worker(storage).commit(NAME, started.id, Digest.of(FIRST), sending(SECOND), start=None, known=known)
     assert await stored(storage, Digest.of(FIRST)) is None
+
+
+async def test_a_session_of_which_storage_shows_less_than_was_acknowledged_is_not_ended_by_it() -> None:
+    """Lists of some stores are behind for a while; the session was removed, as if the client had sent other bytes."""
+    storage = Bucket()
+    started = await worker(storage).start(NAME)
+    await worker(storage).append(NAME, started.id, sending(FIRST), start=0)
+    await worker(storage).append(NAME, started.id, sending(SECOND), start=len(FIRST))
+    known = UploadState(started.id, len(CONTENT), DIGEST)
+    last = UploadFolder(storage, paths.upload(NAME, started.id)).piece(len(FIRST))
+    await storage.delete(last)
+    with pytest.raises(RangeInvalid) as caught:
+        await worker(storage).commit(NAME, started.id, DIGEST, sending(), start=None, known=known)
+    assert caught.value.offset_bytes == len(FIRST)
+    await storage.put(last, SECOND)
+    await worker(storage).commit(NAME, started.id, DIGEST, sending(), start=None, known=known)
+    assert await stored(storage, DIGEST) == CONTENT
 
 
 @pytest.mark.parametrize("started_with", ["sha256", "sha512"])

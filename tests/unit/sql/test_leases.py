@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,20 @@ async def test_a_lease_that_somebody_has_is_not_given_to_another(leases: Leases,
     end = await leases.take("gc", "a", LONG)
     assert end is not None
     assert before + LONG <= end <= datetime.now(UTC) + LONG
+    assert await elsewhere.take("gc", "b", LONG) is None
+    assert await elsewhere.holder("gc") == "a"
+
+
+async def test_a_node_whose_clock_is_ahead_takes_no_lease_of_another(
+    leases: Leases, elsewhere: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(datetime.now(UTC).timestamp() + 3600, tz)
+
+    await leases.take("gc", "a", LONG)
+    monkeypatch.setattr("moorage.sql.leases.datetime", Ahead)
     assert await elsewhere.take("gc", "b", LONG) is None
     assert await elsewhere.holder("gc") == "a"
 

@@ -13,7 +13,7 @@ from moorage.gc.offline.offline_collection import CollectionRefused, collect_off
 from moorage.gc.offline.offline_run import OfflineOptions, OfflineRun
 from moorage.room import Room
 from moorage.storage import paths
-from moorage.storage.base import ObjectContent
+from moorage.storage.base import ObjectContent, clock
 from moorage.storage.lease_files import LEASE_S, MARGIN_S, RENEWAL_S, LeaseFile, LeaseLost, LeaseTimes
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
 from moorage.telemetry import get_log
@@ -26,7 +26,7 @@ class Time:
     """The machine's clock and the store's, which go alike, and sleepers that wake up when it is time."""
 
     def __init__(self) -> None:
-        self.now_s = 1000.0
+        self.now_s = clock()  # A removal is timed by it, too.
         self._sleepers: list[tuple[float, asyncio.Event]] = []
 
     def machine(self) -> float:

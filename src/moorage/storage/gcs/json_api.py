@@ -311,14 +311,14 @@ class BucketCalls:
 
 
 def generation_of(answer: StoreAnswer | Stream, key: str) -> str:
-    """Return the generation of the object whose bytes an answer has.
+    """Return the generation of the object whose bytes an answer has; empty: an emulator does not say it.
 
     Raises:
-        StorageUnavailable: there is none, so they are a proxy's.
+        StorageUnavailable: it is a page of a proxy.
     """
     generation = answer.headers.get("X-Goog-Generation", "")
-    if not generation:
-        msg = f"{key}: the answer does not say of which generation it is, as the service does"
+    if not generation and answer.headers.get("Content-Type", "").startswith("text/html"):
+        msg = f"{key}: a page was answered, which is none of the service's"
         raise StorageUnavailable(msg)
     return generation
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Protocol
 
 from moorage.config.sections.storage_s3 import S3Section
@@ -15,6 +16,8 @@ from moorage.storage.s3.places import BucketPlace
 from moorage.storage.s3.signing import Signer, in_path, in_query, now
 
 _SKEW = timedelta(minutes=1)
+_REFUSED_SKEW = timedelta(minutes=10)
+"""Of clocks that are further apart, a refusal without words may be of that: services allow a quarter of an hour."""
 _SLOW_S = 600.0
 _ERROR_BYTES = 64 << 10
 _NONE: Mapping[str, str] = {}
@@ -68,13 +71,23 @@ class S3Clock:
 
     def is_passing(self, call: StoreCall, answer: StoreAnswer) -> bool:
         """See :func:`~moorage.storage.s3.answers.is_passing`; a wrong clock is set once, and then it may do better."""
-        failure = failure_of(call, answer)
-        if failure is not None and failure.code == "RequestTimeTooSkewed" and "Date" in answer.headers:
-            ahead = parsedate_to_datetime(answer.headers["Date"]) - now()
-            is_new = abs(ahead - self._ahead) > _SKEW
-            self._ahead = ahead
-            return is_new
-        return is_passing(call, answer)
+        failure, ahead = failure_of(call, answer), _ahead(answer)
+        if failure is None or ahead is None:
+            return is_passing(call, answer)
+        is_silent = call.method == "HEAD" and answer.status == HTTPStatus.FORBIDDEN  # It has no body to say why.
+        off = abs(ahead - self._ahead)
+        if failure.code != "RequestTimeTooSkewed" and not (is_silent and off > _REFUSED_SKEW):
+            return is_passing(call, answer)
+        self._ahead = ahead
+        return off > _SKEW
+
+
+def _ahead(answer: StoreAnswer) -> timedelta | None:
+    """The lead of the service's clock over this machine's; None: it does not say."""
+    try:
+        return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC) - now()
+    except (KeyError, ValueError):
+        return None
 
 
 class S3Signature:

@@ -108,6 +108,16 @@ async def test_a_wrong_clock_is_set_by_the_stores(behind: Behind) -> None:
         assert stamps[1].startswith("20011129T12")
 
 
+async def test_a_wrong_clock_is_set_though_nobody_says_that_it_is_wrong(behind: Behind) -> None:
+    """A push begins with a HEAD: on a node that asked for nothing else its clock stayed wrong, and each answer 503."""
+    async with behind() as (driver, proxy):
+        await driver.put("/a", b"content")
+        proxy.fail("HeadObject", Fault.SKEWED)
+        assert (await driver.stat("/a", folder=False)).size_bytes == 7
+        _, second, third = [passed.headers["x-amz-date"][:8] for passed in proxy.requests if passed.method == "HEAD"]
+        assert second == "20011129" != third  # SeaweedFS did not take the time that the proxy had said.
+
+
 async def test_expired_credentials_are_said(behind: Behind) -> None:
     async with behind() as (driver, proxy):
         proxy.fail("PutObject", Fault.EXPIRED)

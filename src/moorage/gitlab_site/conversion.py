@@ -18,8 +18,16 @@ from moorage.permissions import reason_of
 FILE_LIMIT_BYTES = 4 << 20
 SECRETS_NAME = "gitlab-secrets.json"
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]+")
-_PLACE = re.compile(r"registry\[['\"](storage|database)['\"]\]|gitlab_rails\[['\"]registry_path['\"]\]")
-"""Settings that say where the images are: without them the site would be an empty one."""
+_NEEDED = {
+    re.compile(r"registry\[['\"](storage|database)['\"]\]|gitlab_rails\[['\"]registry_path['\"]\]"): (
+        "is needed, as it says where the images are"
+    ),
+    re.compile(
+        r"registry\[['\"](internal_key|internal_certificate|rootcertbundle)['\"]\]"
+        r"|gitlab_rails\[['\"]registry_key_path['\"]\]"
+    ): "is needed, as it says by which key tokens are signed",
+}
+"""Settings without which the site would be an empty one, or one that refuses the tokens of the other nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ def convert(text: str, secrets: Mapping[str, str]) -> Conversion:
     found: GitLabRb = read_gitlab_rb(text)
     settings = PackageSettings(found.assignments)
     site = package_site(settings, secrets)
-    mistakes = [*settings.mistakes, *_addresses(site), *_places(found.not_understood)]
+    mistakes = [*settings.mistakes, *_addresses(site), *_needed(found.not_understood)]
     try:
         site = replace(site, pair=_pair(site))
     except ConfigurationError as exc:
@@ -89,11 +97,14 @@ def _addresses(site: PackageSite) -> list[Mistake]:
     return found
 
 
-def _places(not_understood: Sequence[NotUnderstood]) -> list[Mistake]:
-    """List the settings that are not understood and say where the images are."""
-    message = "is needed, as it says where the images are; write it without Ruby"
-    found = [one for one in not_understood if _PLACE.match(one.about)]
-    return [Mistake(f"line {one.line}: {one.about}", f"{message}: {one.reason}") for one in found]
+def _needed(not_understood: Sequence[NotUnderstood]) -> list[Mistake]:
+    """List the settings that are not understood, and without which the site would be another one."""
+    return [
+        Mistake(f"line {one.line}: {one.about}", f"{why}; write it without Ruby: {one.reason}")
+        for one in not_understood
+        for pattern, why in _NEEDED.items()
+        if pattern.match(one.about)
+    ]
 
 
 def read_text(path: Path) -> str:

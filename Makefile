@@ -42,15 +42,15 @@ WITH_SERVERS = $(addprefix tests/unit/,core/test_shared_sizes.py wiring/test_sam
 	test_processes_under_test.py test_schema_reference.py)
 test-quick: setup ## run the tests that start no server, under a minute
 	$(BIN)/pytest -m "not long" $(QUICK:%=tests/unit/%) $(filter-out $(WITH_SERVERS),$(wildcard tests/unit/test_*.py)) \
-		$(WITH_SERVERS:%=--ignore=%) -n $(JOBS) -q
+		$(WITH_SERVERS:%=--ignore=%) -n $(JOBS) --dist loadgroup -q
 
 STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
-	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q $(SECOND_TRY)
+	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
 
 MEASURED ?= tests/unit tests/control tests/contract tests/property tests/spec
 coverage: setup ## measure what the tests reach, but for those of whole processes, and write docs/coverage.md
-	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) -q --cov --cov-report=
+	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) --dist loadgroup -q --cov --cov-report=
 	$(BIN)/python scripts/coverage_page.py $(MEASURED) $(if $(ROOMS),--rooms $(ROOMS))
 
 soak: setup ## run the long tests (kill -9 storms, large images)

@@ -13,7 +13,7 @@ from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
 from support.services import end_all
-from support.sharing_out import WholeFiles, longest_first
+from support.sharing_out import WholeFiles, place_of
 from support.surroundings import choose_scratch, hear_interrupts, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
@@ -57,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> WholeFile
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest where several processes share the tests."""
     if hasattr(config, "workerinput"):
-        items[:] = longest_first(items)
+        items.sort(key=lambda item: place_of(item.nodeid, has_group=item.get_closest_marker("xdist_group") is not None))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

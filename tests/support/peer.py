@@ -56,8 +56,8 @@ class Peer:
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log
-            if listens(self.process.pid, self.port):
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2):
+                if listens(self.process.pid, self.port):
                     return self
             time.sleep(0.05)
         self.stop()

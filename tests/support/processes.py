@@ -21,8 +21,7 @@ def children_of(pid: int) -> list[int]:
 
 def listens(pid: int, port: int) -> bool:
     """Return whether a server, or a process below it, takes connections to a TCP port; somebody else's do not count."""
-    theirs = _sockets_at(pid, port)
-    return bool(theirs) and (not theirs.isdisjoint(_open_files(pid)) or any(listens(c, port) for c in children_of(pid)))
+    return any(_has_any(pid, _sockets_at(pid, port, table)) for table in ("tcp", "tcp6"))
 
 
 def signal_each(pids: Iterable[int], number: signal.Signals) -> None:
@@ -64,15 +63,26 @@ def frozen(pid: int) -> Iterator[None]:
         thaw(pid)
 
 
-def _sockets_at(pid: int, port: int) -> set[str]:
-    """The sockets that listen at a port, in the network that *pid* is in: the tables of proc_net(5)."""
+def _has_any(pid: int, sockets: set[str]) -> bool:
+    return bool(sockets) and (
+        not sockets.isdisjoint(_open_files(pid)) or any(_has_any(c, sockets) for c in children_of(pid))
+    )
+
+
+def _sockets_at(pid: int, port: int, table: str) -> set[str]:
+    """The sockets that listen at a port, in the network that *pid* is in: a table of proc_net(5).
+
+    Those that listen come first, and connections, of which there may be thousands, are left unread.
+    """
     found = set()
-    for table in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError):  # The process has just ended.
-            for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-                _, address, _, state, *more = row.split()
-                if state == _LISTENING and address.endswith(f":{port:04X}"):
-                    found.add(f"socket:[{more[5]}]")
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/net/{table}").open() as rows:  # The process may have ended.
+        next(rows, None)
+        for row in rows:
+            _, address, _, state, *more = row.split()
+            if state != _LISTENING:
+                break
+            if address.endswith(f":{port:04X}"):
+                found.add(f"socket:[{more[5]}]")
     return found
 
 

@@ -327,7 +327,7 @@ def _read_chain(chain: object) -> Sequence[x509.Certificate]:
     try:
         found = [x509.load_der_x509_certificate(with_serial(base64.b64decode(text, validate=True))) for text in chain]
         names = Counter(certificate.subject for certificate in found)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, binascii.Error, x509.InvalidVersion):
         raise UntrustedKey(msg) from None
     name, count = names.most_common(1)[0]
     if count > 1:

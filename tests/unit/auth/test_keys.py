@@ -367,6 +367,15 @@ def test_any_header_leads_to_a_trusted_key_or_is_refused(header: dict[str, Any])
         assert str(exc)
 
 
+def test_a_certificate_of_a_version_that_there_is_not_is_refused() -> None:
+    der = LEAF.public_bytes(Encoding.DER)
+    version_3, version_6 = bytes.fromhex("a003020102"), bytes.fromhex("a003020105")
+    changed = der.replace(version_3, version_6, 1)
+    assert changed != der
+    with pytest.raises(UntrustedKey, match="no list of 1 to"):
+        TRUSTING_ROOT.find({"x5c": [base64.b64encode(changed).decode()]}, time.time())
+
+
 @given(
     at=st.integers(0, len(LEAF.public_bytes(Encoding.DER)) - 1),
     byte=st.integers(0, 255),

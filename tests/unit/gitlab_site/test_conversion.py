@@ -362,36 +362,6 @@ def test_what_is_not_understood_is_said_and_strict_writes_nothing(tmp_path: Path
     assert [remark.partition(" ")[0] for remark in found.report.remarks] == ["gitlab.rb:4:", "gitlab.rb:3:"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "registry['storage'] = { 's3' => { 'bucket' => ENV['BUCKET'] } }\n",
-        "registry['storage']['s3'] = storage_of(node)\n",
-        'registry["database"] = { "enabled" => true, "host" => `hostname` }\n',
-        "if node == 'a'\n  gitlab_rails['registry_path'] = '/mnt/registry'\nend\n",
-    ],
-)
-def test_a_place_of_images_that_is_not_understood_makes_no_empty_site(text: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="is needed, as it says where the images are; write it without Ruby"):
-        written(tmp_path, REGISTRY + text, is_strict=False)
-    assert not (tmp_path / "site").exists()
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "registry['internal_key'] = File.read('/etc/gitlab/registry.key')\n",
-        'registry["internal_certificate"] = IO.read("registry.crt")\n',
-        "registry['rootcertbundle'] = ENV['BUNDLE']\n",
-        "gitlab_rails['registry_key_path'] = path_of('key')\n",
-    ],
-)
-def test_a_key_that_is_not_understood_makes_no_other_pair(line: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="by which key tokens are signed; write it without Ruby"):
-        written(tmp_path, REGISTRY + line, is_strict=False)
-    assert not (tmp_path / "site").exists()
-
-
 def test_variables_of_the_service_are_quoted_for_a_shell(tmp_path: Path) -> None:
     line = "registry['env'] = { 'REGISTRY_HTTP_RELATIVEURLS' => true, 'X' => 'a b; echo' }\n"
     found = written(tmp_path, REGISTRY + line)

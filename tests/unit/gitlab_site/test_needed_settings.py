@@ -1,4 +1,4 @@
-"""Settings of a ``gitlab.rb`` without which the site would be another one: they are understood, or nothing is written."""
+"""Settings of a ``gitlab.rb`` that make another site if they are missing: they are understood, or nothing is written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Settings of a ``gitlab.rb`` that make another site if they are missing: they are understood, or nothing is written."""
+"""Settings that make another site if a ``gitlab.rb`` lacks them: they are understood, or nothing is written."""
 
 from pathlib import Path
 

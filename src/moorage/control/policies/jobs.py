@@ -126,12 +126,13 @@ def _take_within(capacity: int, now: datetime) -> ImageRepository | None:
 
 def _take_due(now: datetime) -> ImageRepository | None:
     """Take the first repository of the policy that has been due for longest, without a look at any other."""
-    policies, last = CleanupPolicy.objects.due(now).filter(project__deletion=None), Q()
-    while True:
+    policies, last, idle = CleanupPolicy.objects.due(now).filter(project__deletion=None), Q(), 0
+    while idle < _LOOKED_AT_ONCE:  # The rest the next time: others wait for this transaction.
         some = list(policies.filter(last).select_related("project").order_by("next_run_at", "pk")[:_LOOKED_AT_ONCE])
         for policy in some:
             if not policy.project.repositories.exists():
                 _disable_idle(policy)
+                idle += 1
                 continue
             for rows in _due(policy):
                 row = ImageRepository.CLEANUP.take(rows, now=now, until=now + LEASE, is_due_without=True)
@@ -140,6 +141,7 @@ def _take_due(now: datetime) -> ImageRepository | None:
         if len(some) < _LOOKED_AT_ONCE:
             return None
         last = beyond("next_run_at", some[-1].next_run_at, some[-1].pk, is_down=False, is_pk_down=False)
+    return None
 
 
 def _due(policy: CleanupPolicy) -> list[ImageRepositories]:

@@ -16,7 +16,7 @@ from django.db import transaction
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
 from moorage.control.images.changes import delete_group_with_images, projects_that_stay, schedule_some
-from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.models import DELETING, GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
@@ -50,7 +50,7 @@ class ImageDeletion:
     def step(self, turn: Turn) -> bool:
         """Delete the next repository, or fail to."""
         now = turn.now
-        row = ImageRepository.DELETION.take(ImageRepository.objects.to_delete(), now=now, until=now + LEASE)
+        row = _take(now)
         if row is None:
             return False
         if row.status == ImageStatus.DELETE_ONGOING and not _count_crash(row, turn):
@@ -66,6 +66,14 @@ class ImageDeletion:
         except (RegistryError, Refused) as exc:
             _fail(row, turn, str(exc))
         return True
+
+
+def _take(now: datetime) -> ImageRepository | None:
+    row = None
+    for status in DELETING:  # Each by its index: no index has the order of both.
+        rows = ImageRepository.objects.filter(status=status)
+        row = row or ImageRepository.DELETION.take(rows, now=now, until=now + LEASE)
+    return row
 
 
 class ProjectsDeletion:

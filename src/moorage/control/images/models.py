@@ -107,7 +107,7 @@ class ImageRepository(models.Model):
     objects = ImageRepositories.as_manager()
 
     class Meta:
-        """One record a path, and the indexes that workers and lists ask by."""
+        """One record a path, and indexes for workers and lists: with the id where very many may be equal."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["project", "name"], name="repository_of_project"),
@@ -116,12 +116,14 @@ class ImageRepository(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["status", "delete_due_at"], name="repository_deletion_due"),
+            models.Index(fields=["status", "delete_due_at", "id"], name="repository_to_delete"),
             models.Index(
-                fields=["project", "expiration_policy_cleanup_status", "expiration_policy_started_at"],
+                fields=["project", "expiration_policy_cleanup_status", "expiration_policy_started_at", "id"],
                 name="repository_of_proj_cleanup",
             ),
-            models.Index(fields=["expiration_policy_cleanup_status", "cleanup_due_at"], name="repository_cleanup_due"),
+            models.Index(
+                fields=["expiration_policy_cleanup_status", "cleanup_due_at", "id"], name="repository_cleanup_due"
+            ),
             # Very many may have the same name, which is empty for a project's own path.
             models.Index(fields=["name", "id"], name="repository_by_name_and_id"),
             models.Index(fields=["created_at"], name="repository_by_creation"),

@@ -15,8 +15,15 @@ from django.db import transaction
 
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.changes import delete_group_with_images, projects_that_stay, schedule_some
-from moorage.control.images.models import DELETING, GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.changes import delete_group_with_images, schedule_some
+from moorage.control.images.models import (
+    DELETING,
+    GroupDeletion,
+    ImageRepository,
+    ImageStatus,
+    ProjectDeletion,
+    projects_that_stay,
+)
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project

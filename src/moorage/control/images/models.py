@@ -17,7 +17,7 @@ from moorage.control.images.rules import RETRIES_LIMIT
 from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
 from moorage.control.namespaces.choosing import any_of, below
 from moorage.control.namespaces.models import Namespace
-from moorage.control.projects.models import Project, parts_of_member
+from moorage.control.projects.models import Project, Projects, parts_of_member
 from moorage.control.projects.rules import FeatureLevel
 
 
@@ -200,6 +200,11 @@ class GroupDeletion(PlaceDeletion):
 
     def __str__(self) -> str:
         return f"deletion of {self.group}"
+
+
+def projects_that_stay(group: Namespace) -> Projects:
+    """Return those projects in *group* whose deletion nobody has asked for yet."""
+    return Project.objects.within(group).filter(deletion=None).select_related("namespace")
 
 
 class ImageMove(models.Model):

@@ -75,14 +75,6 @@ class ImageDeletion:
         return True
 
 
-def _take(now: datetime) -> ImageRepository | None:
-    row = None
-    for status in DELETING:  # Each by its index: no index has the order of both.
-        rows = ImageRepository.objects.filter(status=status)
-        row = row or ImageRepository.DELETION.take(rows, now=now, until=now + LEASE)
-    return row
-
-
 class ProjectsDeletion:
     """The worker of projects that go after their images."""
 
@@ -102,14 +94,22 @@ class GroupsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next group if its projects have gone; look again later if not."""
-        return _step_when_emptied(GroupDeletion, turn, _end_group, _wake_nobody)
+        return _step_when_emptied(GroupDeletion, turn, _end_group)
+
+
+def _take(now: datetime) -> ImageRepository | None:
+    row = None
+    for status in DELETING:  # Each by its index: no index has the order of both.
+        rows = ImageRepository.objects.filter(status=status)
+        row = row or ImageRepository.DELETION.take(rows, now=now, until=now + LEASE)
+    return row
 
 
 def _step_when_emptied(
     model: type[_Row],
     turn: Turn,
     end: Callable[[_Row, datetime], timedelta | None],
-    wake: Callable[[_Row, datetime], None],
+    wake: Callable[[_Row, datetime], None] | None = None,
 ) -> bool:
     """Take the next row and *end* what it is of, unless something in it is left: then it waits. Then *wake* others."""
     now = turn.now
@@ -120,7 +120,7 @@ def _step_when_emptied(
         wait = end(row, now)
         if wait is not None:
             model.LEASE.settle(row, due_at=now + wait)
-    if wait is None:
+    if wait is None and wake is not None:
         # After the commit: of two that end at once, the later one sees that nothing is left.
         wake(row, now)
     return True
@@ -142,10 +142,6 @@ def _wake_groups(row: ProjectDeletion, now: datetime) -> None:
     for one in GroupDeletion.objects.filter(group_id__in=row.project.namespace.lineage_ids).select_related("group"):
         if not Project.objects.within(one.group).exists():
             GroupDeletion.objects.filter(pk=one.pk, owner="").update(due_at=now)
-
-
-def _wake_nobody(row: GroupDeletion, now: datetime) -> None:
-    del row, now
 
 
 def _end_group(row: GroupDeletion, now: datetime) -> timedelta | None:

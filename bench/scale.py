@@ -129,7 +129,8 @@ def _all_sized(folder: Path, options: argparse.Namespace) -> Iterator[Sized]:
 def _control(folder: Path, server: postgres.Postgres | None, size: int, options: argparse.Namespace) -> Sized:
     load_average, name = os.getloadavg()[0], f"{scale_control.STORE} {DATABASES[server is not None]}"
     _say(f"{name}, {size:,}")
-    operations = scale_control.measure(folder, size, options.seconds, server)
+    names = [name for name in scale_control.LISTS if not options.only or name in options.only]
+    operations = scale_control.measure(folder, size, options.seconds, server, names=names)
     for operation, measured in operations.items():
         _say(f"{name}, {size:,}: {operation}: {measured}")
     return Sized(store=name, size=size, operations=operations, load_average=load_average)

@@ -1,6 +1,7 @@
 """What is measured of lists of the control plane that grow: each in the process that asks, without a server between.
 
-This file is run with Django, too: with the control plane's configuration, the size, and the id of its database server.
+This file is run with Django, too: with the control plane's configuration, the size, the seconds for each list,
+the id of its database server, and the lists.
 """
 
 import json
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,10 @@ LEAST = 3
 _CHILD_S = 1800
 
 
-def measure(scratch: Path, size: int, seconds: float, server: Postgres | None) -> dict[str, Measured]:
-    """Fill a control plane with *size* of everything, on *server* or on SQLite, and ask for each list for a while.
+def measure(
+    scratch: Path, size: int, seconds: float, server: Postgres | None, *, names: Sequence[str]
+) -> dict[str, Measured]:
+    """Fill a control plane with *size* of everything, on *server* or on SQLite, and ask for each of some lists.
 
     Raises:
         LoadError: it failed.
@@ -74,7 +77,7 @@ def measure(scratch: Path, size: int, seconds: float, server: Postgres | None) -
         file = folder / "control.yml"
         file.write_text(json.dumps({"secret": "bench" * 8, "registry": registry, "database": database}))
         pid = server.process.pid if server is not None else 0
-        command = [sys.executable, __file__, str(size), str(seconds), str(pid)]
+        command = [sys.executable, __file__, str(size), str(seconds), str(pid), *names]
         environment = {**os.environ, "MOORAGE_CONTROL": str(file)}
         ended = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=_CHILD_S)
         if ended.returncode:
@@ -83,8 +86,11 @@ def measure(scratch: Path, size: int, seconds: float, server: Postgres | None) -
         return {name: Measured(*values) for name, values in json.loads(ended.stdout.splitlines()[-1]).items()}
 
 
-def _asked(clients: dict[str, Any], seconds: float, server_pid: int) -> Iterator[tuple[str, tuple[float, float, int]]]:
-    for name, (who, address) in LISTS.items():
+def _asked(
+    clients: dict[str, Any], seconds: float, server_pid: int, names: Sequence[str]
+) -> Iterator[tuple[str, tuple[float, float, int]]]:
+    for name in names:
+        who, address = LISTS[name]
         latencies_s: list[float] = []
         _ask(clients[who], address)  # Templates are read by the first.
         before_s, until = time.process_time() + _database_s(server_pid), time.monotonic() + seconds
@@ -107,7 +113,7 @@ def _database_s(server_pid: int) -> float:
     return processes.cpu_s(server_pid) if server_pid else 0.0
 
 
-def _main(size: int, seconds: float, server_pid: int) -> None:
+def _main(size: int, seconds: float, server_pid: int, names: Sequence[str]) -> None:
     from moorage.control.wsgi import application  # noqa: PLC0415 - it starts Django by MOORAGE_CONTROL
 
     assert application
@@ -137,8 +143,8 @@ def _main(size: int, seconds: float, server_pid: int) -> None:
         token = create_token(user, "bench", ["api"], by=BY).secret
         clients[name] = Client(headers={"PRIVATE-TOKEN": token, "Host": "localhost"})
         clients[name].force_login(user)
-    print(json.dumps(dict(_asked(clients, seconds, server_pid))))
+    print(json.dumps(dict(_asked(clients, seconds, server_pid, names))))
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    _main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -248,6 +248,28 @@ def test_a_group_into_which_a_project_comes_meanwhile_goes_all_the_same(
     assert not Namespace.objects.filter(pk=group.pk).exists()
 
 
+def test_very_many_projects_and_images_go_some_at_a_time_without_a_wait(
+    registry: ControlRegistry, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del registry
+    monkeypatch.setattr(changes, "PROJECTS_AT_ONCE", 2)
+    monkeypatch.setattr(changes, "IMAGES_AT_ONCE", 2)
+    group = new_group()
+    projects = [new_project(group) for _ in range(5)]
+    for project in projects[:3]:
+        for name in "abcde":
+            ensure_repository(project, f"{project}/{name}", by=COMMAND_LINE)
+    ImageRepository.objects.filter(name="e").update(status="delete_failed")
+    assert changes.delete_group_with_images(group, by=COMMAND_LINE, now=clock.now) is False
+    assert ImageRepository.objects.to_delete().count() == 2 * (2 + 1)
+    run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], clock.turn)
+    assert not Namespace.objects.filter(pk=group.pk).exists()
+    told = AuditEntry.objects.filter(action="container_repository_deletion_scheduled")
+    assert sorted(told.values_list("target_name", flat=True)) == sorted(
+        f"{one}/{x}" for one in projects[:3] for x in "abcde"
+    )
+
+
 def test_what_is_pushed_into_a_project_that_goes_goes_too(registry: ControlRegistry, clock: MovedClock) -> None:
     del registry
     project = new_project()

@@ -15,12 +15,13 @@ from moorage.control.images.models import (
     ImageRepository,
     ImageStatus,
     ProjectDeletion,
+    projects_that_stay,
 )
 from moorage.control.images.moving_now import lock_tops, see_that_still
 from moorage.control.images.recording import ensure_repository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.changes import delete_group, delete_project
-from moorage.control.projects.models import Project, Projects
+from moorage.control.projects.models import Project
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, deletes_any_tag, is_delete_protected
 from moorage.control.refusals import refused
@@ -182,11 +183,6 @@ def delete_group_with_images(group: Namespace, *, by: Actor, now: datetime | Non
     if is_new:
         record("group_deletion_scheduled", group, by=by, projects=left.count())
     return False
-
-
-def projects_that_stay(group: Namespace) -> Projects:
-    """Return those projects in *group* whose deletion nobody has asked for yet."""
-    return Project.objects.within(group).filter(deletion=None).select_related("namespace")
 
 
 def schedule_some(repositories: ImageRepositories, *, by: Actor, now: datetime) -> bool:

@@ -15,8 +15,15 @@ from django.db import transaction
 
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.changes import delete_group_with_images, projects_that_stay, schedule_some
-from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.changes import delete_group_with_images, schedule_some
+from moorage.control.images.models import (
+    DELETING,
+    GroupDeletion,
+    ImageRepository,
+    ImageStatus,
+    ProjectDeletion,
+    projects_that_stay,
+)
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
@@ -50,10 +57,7 @@ class ImageDeletion:
     def step(self, turn: Turn) -> bool:
         """Delete the next repository, or fail to."""
         now = turn.now
-        # Without a time it is one whose status alone somebody has set back, as GitLab's guide says (RDL-005, RDL-008).
-        row = ImageRepository.DELETION.take(
-            ImageRepository.objects.to_delete(), now=now, until=now + LEASE, is_due_without=True
-        )
+        row = _take(now)
         if row is None:
             return False
         if row.status == ImageStatus.DELETE_ONGOING and not _count_crash(row, turn):
@@ -90,14 +94,25 @@ class GroupsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next group if its projects have gone; look again later if not."""
-        return _step_when_emptied(GroupDeletion, turn, _end_group, _wake_nobody)
+        return _step_when_emptied(GroupDeletion, turn, _end_group)
+
+
+def _take(now: datetime) -> ImageRepository | None:
+    # Those without a time are such whose status alone somebody has set, as GitLab's guide says (RDL-005, RDL-008).
+    for is_untimed in (False, True):
+        for status in DELETING:  # Each by its index: no index has the order of all.
+            rows = ImageRepository.objects.filter(status=status, delete_due_at__isnull=is_untimed)
+            row = ImageRepository.DELETION.take(rows, now=now, until=now + LEASE, is_due_without=is_untimed)
+            if row is not None:
+                return row
+    return None
 
 
 def _step_when_emptied(
     model: type[_Row],
     turn: Turn,
     end: Callable[[_Row, datetime], timedelta | None],
-    wake: Callable[[_Row, datetime], None],
+    wake: Callable[[_Row, datetime], None] | None = None,
 ) -> bool:
     """Take the next row and *end* what it is of, unless something in it is left: then it waits. Then *wake* others."""
     now = turn.now
@@ -108,7 +123,7 @@ def _step_when_emptied(
         wait = end(row, now)
         if wait is not None:
             model.LEASE.settle(row, due_at=now + wait)
-    if wait is None:
+    if wait is None and wake is not None:
         # After the commit: of two that end at once, the later one sees that nothing is left.
         wake(row, now)
     return True
@@ -130,10 +145,6 @@ def _wake_groups(row: ProjectDeletion, now: datetime) -> None:
     for one in GroupDeletion.objects.filter(group_id__in=row.project.namespace.lineage_ids).select_related("group"):
         if not Project.objects.within(one.group).exists():
             GroupDeletion.objects.filter(pk=one.pk, owner="").update(due_at=now)
-
-
-def _wake_nobody(row: GroupDeletion, now: datetime) -> None:
-    del row, now
 
 
 def _end_group(row: GroupDeletion, now: datetime) -> timedelta | None:

@@ -17,7 +17,7 @@ from moorage.control.images.rules import RETRIES_LIMIT
 from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
 from moorage.control.namespaces.choosing import any_of, below
 from moorage.control.namespaces.models import Namespace
-from moorage.control.projects.models import Project, parts_of_member
+from moorage.control.projects.models import Project, Projects, parts_of_member
 from moorage.control.projects.rules import FeatureLevel
 
 
@@ -107,7 +107,7 @@ class ImageRepository(models.Model):
     objects = ImageRepositories.as_manager()
 
     class Meta:
-        """One record a path, and the indexes that workers and lists ask by."""
+        """One record a path, and indexes for workers and lists: with the id where very many may be equal."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["project", "name"], name="repository_of_project"),
@@ -116,12 +116,14 @@ class ImageRepository(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["status", "delete_due_at"], name="repository_deletion_due"),
+            models.Index(fields=["status", "delete_due_at", "id"], name="repository_to_delete"),
             models.Index(
-                fields=["project", "expiration_policy_cleanup_status", "expiration_policy_started_at"],
+                fields=["project", "expiration_policy_cleanup_status", "expiration_policy_started_at", "id"],
                 name="repository_of_proj_cleanup",
             ),
-            models.Index(fields=["expiration_policy_cleanup_status", "cleanup_due_at"], name="repository_cleanup_due"),
+            models.Index(
+                fields=["expiration_policy_cleanup_status", "cleanup_due_at", "id"], name="repository_cleanup_due"
+            ),
             # Very many may have the same name, which is empty for a project's own path.
             models.Index(fields=["name", "id"], name="repository_by_name_and_id"),
             models.Index(fields=["created_at"], name="repository_by_creation"),
@@ -198,6 +200,11 @@ class GroupDeletion(PlaceDeletion):
 
     def __str__(self) -> str:
         return f"deletion of {self.group}"
+
+
+def projects_that_stay(group: Namespace) -> Projects:
+    """Return those projects in *group* whose deletion nobody has asked for yet."""
+    return Project.objects.within(group).filter(deletion=None).select_related("namespace")
 
 
 class ImageMove(models.Model):

@@ -10,7 +10,13 @@ from django.db.models import Q
 
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.models import DELETING, CleanupStatus, ImageRepositories, ImageRepository
+from moorage.control.images.models import (
+    DELETING,
+    CleanupStatus,
+    ImageRepositories,
+    ImageRepository,
+    ProjectDeletion,
+)
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn
 from moorage.control.namespaces.choosing import beyond
@@ -126,12 +132,17 @@ def _take_within(capacity: int, now: datetime) -> ImageRepository | None:
 
 def _take_due(now: datetime) -> ImageRepository | None:
     """Take the first repository of the policy that has been due for longest, without a look at any other."""
-    policies, last = CleanupPolicy.objects.due(now).filter(project__deletion=None), Q()
-    while True:
-        some = list(policies.filter(last).select_related("project").order_by("next_run_at", "pk")[:_LOOKED_AT_ONCE])
+    policies, last, idle = CleanupPolicy.objects.due(now).order_by("next_run_at", "pk"), Q(), 0
+    while idle < _LOOKED_AT_ONCE:  # The rest the next time: others wait for this transaction.
+        some = list(policies.filter(last)[:_LOOKED_AT_ONCE])
+        deletions = ProjectDeletion.objects.filter(project__in=[policy.pk for policy in some])
+        going = set(deletions.values_list("project_id", flat=True))
         for policy in some:
-            if not policy.project.repositories.exists():
+            if policy.pk in going:
+                continue
+            if not ImageRepository.objects.filter(project_id=policy.pk).exists():
                 _disable_idle(policy)
+                idle += 1
                 continue
             for rows in _due(policy):
                 row = ImageRepository.CLEANUP.take(rows, now=now, until=now + LEASE, is_due_without=True)
@@ -140,6 +151,7 @@ def _take_due(now: datetime) -> ImageRepository | None:
         if len(some) < _LOOKED_AT_ONCE:
             return None
         last = beyond("next_run_at", some[-1].next_run_at, some[-1].pk, is_down=False, is_pk_down=False)
+    return None
 
 
 def _due(policy: CleanupPolicy) -> list[ImageRepositories]:

@@ -75,6 +75,7 @@ class ImportOptions:
     """A pre-import that was ended goes on where it was, if it began less than this ago."""
     database: str = ""
     """The name of the database."""
+    is_recorded: bool = True
     storage_driver: str = ""
     """The name of the driver, for the record of this run."""
 
@@ -91,7 +92,7 @@ class Import:
         *,
         records: ImportRecords | None = None,
     ) -> None:
-        """*records*: the place where this run is noted; None: it is not, as in a dry run."""
+        """*records*: the place where this run is noted; None: it is not."""
         self._storage = storage
         self._database = database
         self._options = options

@@ -50,7 +50,7 @@ class ImportRecording:
         try:
             yield
         except MoorageError as exc:
-            self._note(replace(begun, finished_at=_now(), error=str(exc)), *phases)
+            self._note(replace(begun, finished_at=_now(), error=str(exc) or type(exc).__name__), *phases)
             raise
         except asyncio.CancelledError:
             self._note(replace(begun, finished_at=_now(), error=_INTERRUPTED), *phases)

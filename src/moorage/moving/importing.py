@@ -92,13 +92,14 @@ class Import:
         *,
         records: ImportRecords | None = None,
     ) -> None:
-        """*records*: the place where this run is noted; None: it is not."""
+        """*records*: the place where this run is noted, unless it is dry or *options* say otherwise."""
         self._storage = storage
         self._database = database
         self._options = options
         self._teller = teller
         self._outcome = teller.outcome
-        self._recording = ImportRecording(records, teller.outcome, options.storage_driver)
+        written = records if options.is_recorded and not options.dry_run else None
+        self._recording = ImportRecording(written, teller.outcome, options.storage_driver)
         self._note = ImportNote(database=options.database)
         self._goes_on = False
         self._check = _unannounced

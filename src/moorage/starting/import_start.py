@@ -76,7 +76,7 @@ async def _into(
     found = import_store(database)
     options = replace(options, database=(await half_of(database)).identity)
     into: ImportStore = NothingTaken(has_tags=await found.has_tags()) if options.dry_run else found
-    records = import_records(database) if options.is_recorded and not options.dry_run else None
+    records = import_records(database)
     await _run(storage, into, options, teller, gitlab=gitlab, records=records)
     return await found.row_counts()
 

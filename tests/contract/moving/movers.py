@@ -93,7 +93,7 @@ class Mover:
             database="a database",
             storage_driver="filesystem",
         )
-        records = None if dry_run else SqlImportRecords(self.sql.database)
+        records = SqlImportRecords(self.sql.database)
         target = NothingTaken(has_tags=False) if dry_run else into
         return Import(self.links.storage, target, options, teller, records=records), teller
 

@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -21,6 +23,7 @@ from support.postgres import Postgres, migrated
 
 REPOSITORIES = ("lib/app", "lib/app/sub")
 DATABASE_LOCK = "docker/registry/lockfiles/database-in-use"
+PHASES = ("pre_import", "tag_import", "blob_import")
 FILESYSTEM_LOCK = "docker/registry/lockfiles/filesystem-in-use"
 
 
@@ -87,6 +90,26 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
             assert_serves(wire, repository, one_of_each_kind())
         push(wire, "lib/app", {"new": build_image("new")})
         assert "new" in wire.tags("lib/app")
+        assert_statistics_tell_of(wire, found)
+
+
+def assert_statistics_tell_of(wire: Wire, found: Mapping[str, object]) -> None:
+    """The import is in the statistics, with its counts as the command said them. V1A-029."""
+    answer = wire.request("GET", "/gitlab/v1/statistics/").json()
+    (attempt,) = cast("Sequence[Mapping[str, object]]", answer["import"])
+    moments = {f"{name}_{end}" for name in PHASES for end in ("started_at", "finished_at")}
+    moments |= {"created_at", "started_at", "finished_at"}
+    assert {name: value for name, value in attempt.items() if name not in moments} == {
+        "id": 1,
+        **dict.fromkeys(PHASES, True),
+        "repositories_count": found["repositories"],
+        "tags_count": found["tags"],
+        "manifests_count": found["manifests"],
+        "blobs_count": found["common_blobs"],
+        "blobs_size_bytes": found["common_blobs_size_bytes"],
+        "storage_driver": "filesystem",
+    }
+    assert all(datetime.fromisoformat(str(attempt[name])) for name in moments)
 
 
 def test_killed_at_any_moment_the_same_command_finishes_it(tmp_path: Path) -> None:

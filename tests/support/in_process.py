@@ -58,6 +58,7 @@ from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.history import SqlHistory
+from moorage.metadata.sql.import_records import SqlImportRecords
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.outbox import SqlOutbox
@@ -199,7 +200,8 @@ class InProcess:
             moorage = MoorageHandlers(history, self._collection(self._database), bodies)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
-            gitlab = GitLabHandlers(details, rename=RenameHandler(renames, bodies).rename)
+            imports = SqlImportRecords(self._database)
+            gitlab = GitLabHandlers(details, imports, rename=RenameHandler(renames, bodies).rename)
             administration = NotificationAdministration(SqlOutbox(self._database), Leases(self._database), ENDPOINTS)
             work = DatabaseStateHandlers(self._database, SqlAdoptionLedger(self._database), migrates=True)
             handlers = {**moorage.handlers, **NotificationHandlers(administration, bodies).handlers}

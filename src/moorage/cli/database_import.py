@@ -80,7 +80,11 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
     ] = True,
     import_statistics: Annotated[
         bool,
-        typer.Option("--import-statistics", "-i", help="Accepted for GitLab's scripts; does nothing."),
+        typer.Option(
+            "--import-statistics/--no-import-statistics",
+            "-i",
+            help="Record when each step was and what it counted, for GET /gitlab/v1/statistics/.",
+        ),
     ] = True,
     from_gitlab_database: Annotated[
         str,
@@ -102,12 +106,13 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
     """
     from moorage.cli import importing  # noqa: PLC0415 - other commands need not wait for its imports
 
-    del dynamic_media_types, import_statistics
+    del dynamic_media_types
     if debug_server is not None:
         typer.echo("there is no debug server: --debug-server does nothing", err=True)
     wish = importing.ImportWish(
         steps=importing.steps_of(one=step_one, two=step_two, three=step_three, gitlab=bool(from_gitlab_database)),
         dry_run=dry_run,
+        is_recorded=import_statistics,
         counts_rows=row_count,
         logs_to_stdout=log_to_stdout,
         log_directory=log_directory,

@@ -57,7 +57,7 @@ _IMPORT = GitLabCommand(
         _DEBUG,
         _DRY_RUN,
         CommandFlag("dynamic-media-types", "m", "accepted, and does nothing"),
-        CommandFlag("import-statistics", "i", "accepted, and does nothing"),
+        CommandFlag("import-statistics", "i", "record when each step was; =false: do not"),
         CommandFlag("log-directory", "", "the folder of the log file", kind="string"),
         CommandFlag("log-to-stdout", "l", "write the log there instead of bars and a file"),
         CommandFlag("pre-import", "p", "take over blobs and manifests"),

@@ -30,6 +30,7 @@ class ImportWish:
 
     steps: Sequence[Step]
     dry_run: bool
+    is_recorded: bool
     counts_rows: bool
     logs_to_stdout: bool
     log_directory: Path | None
@@ -72,7 +73,9 @@ def run(path: Path | None, wish: ImportWish) -> int:
     """
     config = read(path).config
     check_tag_concurrency(config, wish.tag_concurrency)
-    options = ImportOptions(steps=wish.steps, dry_run=wish.dry_run, skip_recent=wish.skip_recent)
+    options = ImportOptions(
+        steps=wish.steps, dry_run=wish.dry_run, skip_recent=wish.skip_recent, is_recorded=wish.is_recorded
+    )
     began = time.monotonic()
     with _log_of(wish) as log, contextlib.ExitStack() as stack:
         reports: WorkReports = WorkReports() if wish.logs_to_stdout else stack.enter_context(Bars(counts=True))

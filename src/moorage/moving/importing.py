@@ -7,7 +7,7 @@ them. Whatever ends a step, the same command finishes it: ``docs/adr/0096-*.md``
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -15,10 +15,12 @@ from enum import Enum
 from moorage.errors import DatabaseUnavailable, MoorageError, PathUnknown
 from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stored_blobs
+from moorage.metadata.import_records import ImportPhase, ImportRecords
 from moorage.metadata.imports import ImportStore
 from moorage.moving import import_note
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.import_note import ImportNote
+from moorage.moving.import_recording import ImportRecording
 from moorage.moving.outcome import LeftOutKind, Teller
 from moorage.moving.repository_import import MANIFESTS, NAME_REASON, TAGS, RepositoryImport, can_be_taken
 from moorage.oci.digests import Digest
@@ -52,6 +54,13 @@ ALL_STEPS: Sequence[Step] = (Step.ALL_REPOSITORIES, Step.COMMON_BLOBS)
 """A full import: the second step does what the first one does, if that was not done before."""
 
 
+_PHASES: Mapping[Step, ImportPhase] = {
+    Step.PRE_IMPORT: ImportPhase.PRE_IMPORT,
+    Step.ALL_REPOSITORIES: ImportPhase.TAG_IMPORT,
+    Step.COMMON_BLOBS: ImportPhase.BLOB_IMPORT,
+}
+
+
 class ImportRefused(MoorageError):
     """An import that would mix two registries or lose something. Nothing was changed."""
 
@@ -66,17 +75,31 @@ class ImportOptions:
     """A pre-import that was ended goes on where it was, if it began less than this ago."""
     database: str = ""
     """The name of the database."""
+    is_recorded: bool = True
+    storage_driver: str = ""
+    """The name of the driver, for the record of this run."""
 
 
 class Import:
     """One run."""
 
-    def __init__(self, storage: StorageDriver, database: ImportStore, options: ImportOptions, teller: Teller) -> None:
+    def __init__(
+        self,
+        storage: StorageDriver,
+        database: ImportStore,
+        options: ImportOptions,
+        teller: Teller,
+        *,
+        records: ImportRecords | None = None,
+    ) -> None:
+        """*records*: the place where this run is noted, unless it is dry or *options* say otherwise."""
         self._storage = storage
         self._database = database
         self._options = options
         self._teller = teller
         self._outcome = teller.outcome
+        written = records if options.is_recorded and not options.dry_run else None
+        self._recording = ImportRecording(written, teller.outcome, options.storage_driver)
         self._note = ImportNote(database=options.database)
         self._goes_on = False
         self._check = _unannounced
@@ -92,13 +115,24 @@ class Import:
         if noted is not None and noted.database == self._options.database:
             self._note, self._goes_on = noted, True
         await self._refuse()
-        for step in self._options.steps:
-            if step is Step.PRE_IMPORT:
-                await self._pre_import()
-            elif step is Step.ALL_REPOSITORIES:
-                await self._all_repositories()
-            else:
-                await self._common_blobs()
+        async with self._recording.whole():
+            for step in self._options.steps:
+                async with self._recording.phases(*self._phases_of(step)):
+                    await self._step(step)
+
+    async def _step(self, step: Step) -> None:
+        if step is Step.PRE_IMPORT:
+            await self._pre_import()
+        elif step is Step.ALL_REPOSITORIES:
+            await self._all_repositories()
+        else:
+            await self._common_blobs()
+
+    def _phases_of(self, step: Step) -> Sequence[ImportPhase]:
+        """Return what GitLab calls the work of a step: of a full import, one pass is its first two phases."""
+        if step is Step.ALL_REPOSITORIES and self._options.steps == ALL_STEPS:
+            return (ImportPhase.PRE_IMPORT, ImportPhase.TAG_IMPORT)
+        return (_PHASES[step],)
 
     async def _refuse(self) -> None:
         """Refuse what GitLab refuses, in its words where scripts look for them."""
@@ -255,6 +289,7 @@ class Import:
                     if not isinstance(found, Stored):
                         continue
                     self._outcome.common_blobs += 1
+                    self._outcome.common_blobs_size_bytes += found.stat.size_bytes
                     if not payloads.has(found.digest):
                         batch.append(found.digest)
                     if len(batch) == _BATCH:

@@ -55,6 +55,7 @@ class Outcome:
     """Of an earlier run that was ended, and not looked at again."""
     common_blobs: int = 0
     """Bytes in common storage."""
+    common_blobs_size_bytes: int = 0
     unneeded_blobs: int = 0
     """Those of them that garbage collection is going to look at."""
     left_out: Noted[LeftOut] = field(default_factory=Noted)

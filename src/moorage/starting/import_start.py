@@ -7,6 +7,7 @@ from pathlib import Path
 
 from moorage.config import Config, GCSSection
 from moorage.errors import ConfigurationError, Mistake
+from moorage.metadata.import_records import ImportRecords
 from moorage.metadata.imports import ImportStore
 from moorage.metadata.schema import schema_version
 from moorage.moving.dry_run import NothingTaken
@@ -19,7 +20,7 @@ from moorage.starting.database_preparing import left_as_one_file, prepare
 from moorage.storage.base import StorageDriver
 from moorage.wiring.databases import half_of, opened_database
 from moorage.wiring.gitlab_source import gitlab_tables
-from moorage.wiring.moving import import_store
+from moorage.wiring.moving import import_records, import_store
 from moorage.wiring.storage import local_folder, storage_driver
 
 _TAG_CONCURRENCY_LIMIT = 5
@@ -55,6 +56,7 @@ async def import_link_files(
     if folder is not None and not folder.is_dir():
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", f"there is no folder {folder}")])
     place = needed_database(config.database)
+    options = replace(options, storage_driver=config.storage.name)
     async with contextlib.AsyncExitStack() as stack:
         storage = storage_driver(config)
         stack.push_async_callback(storage.close)
@@ -74,17 +76,24 @@ async def _into(
     found = import_store(database)
     options = replace(options, database=(await half_of(database)).identity)
     into: ImportStore = NothingTaken(has_tags=await found.has_tags()) if options.dry_run else found
-    await _run(storage, into, options, teller, gitlab=gitlab)
+    records = import_records(database)
+    await _run(storage, into, options, teller, gitlab=gitlab, records=records)
     return await found.row_counts()
 
 
 async def _run(
-    storage: StorageDriver, database: ImportStore, options: ImportOptions, teller: Teller, *, gitlab: str
+    storage: StorageDriver,
+    database: ImportStore,
+    options: ImportOptions,
+    teller: Teller,
+    *,
+    gitlab: str,
+    records: ImportRecords | None = None,
 ) -> Mapping[str, int]:
     if gitlab:
         async with gitlab_tables(gitlab) as tables:
             work = GitLabImport(storage, tables, database, teller, name=options.database)
             await work.run(dry_run=options.dry_run)
         return {}
-    await Import(storage, database, options, teller).run()
+    await Import(storage, database, options, teller, records=records).run()
     return {}

@@ -23,6 +23,7 @@ from moorage.metadata.history import HistoryStore
 from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.history import SqlHistory
+from moorage.metadata.sql.import_records import SqlImportRecords
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.sql.base import Database
@@ -56,11 +57,9 @@ def gitlab(
         details = AdoptingDetails(adopter, details)
         measured = AdoptingSizes(adopter, measured)
         renamed = AdoptingRenames(adopter, renamed)
-    return _gitlab(Details(details, Sizes(measured, shared=sizes)), Renames(renamed, Leases(database)), bodies)
-
-
-def _gitlab(details: Details, renames: Renames, bodies: Bodies) -> Api:
-    return gitlab_api(GitLabHandlers(details, rename=RenameHandler(renames, bodies).rename).handlers)
+    rename = RenameHandler(Renames(renamed, Leases(database)), bodies).rename
+    found = Details(details, Sizes(measured, shared=sizes))
+    return gitlab_api(GitLabHandlers(found, SqlImportRecords(database), rename=rename).handlers)
 
 
 def moorage(

@@ -45,7 +45,7 @@ _EMPTY = """
 SET client_min_messages = error;
 SET lock_timeout = '10s';
 TRUNCATE top_level_namespaces, blobs, uploads, leases, journal, gc_blob_review_queue, gc_progress, notification_queue,
-    adoptions, adoption_progress RESTART IDENTITY CASCADE;
+    adoptions, adoption_progress, import_statistics RESTART IDENTITY CASCADE;
 UPDATE gc_review_after_defaults SET value = 86400000000 WHERE value <> 86400000000;
 """
 """All else that there is of a registry depends on these. Waits for nobody: no test leaves a transaction behind."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from contract.metadata.pushing import NAME
 from contract.metadata.stores import SqlStore, Store
 from moorage.metadata.sql.digest_keys import digest_of
+from moorage.metadata.sql.import_records import SqlImportRecords
 from moorage.metadata.sql.imports import SqlImports
 from moorage.moving.dry_run import NothingTaken
 from moorage.moving.importing import ALL_STEPS, Import, ImportOptions, Step
@@ -86,9 +87,15 @@ class Mover:
         teller = Teller(WorkReports(), done=self.done.append)
         into = database or SqlImports(self.sql.database)
         options = ImportOptions(
-            steps=steps or ALL_STEPS, dry_run=dry_run, skip_recent=skip_recent, database="a database"
+            steps=steps or ALL_STEPS,
+            dry_run=dry_run,
+            skip_recent=skip_recent,
+            database="a database",
+            storage_driver="filesystem",
         )
-        return Import(self.links.storage, NothingTaken(has_tags=False) if dry_run else into, options, teller), teller
+        records = SqlImportRecords(self.sql.database)
+        target = NothingTaken(has_tags=False) if dry_run else into
+        return Import(self.links.storage, target, options, teller, records=records), teller
 
     async def run(self, *steps: Step, dry_run: bool = False, skip_recent: timedelta = ANY_AGE) -> Outcome:
         """Import, to the end."""

@@ -19,6 +19,7 @@ from moorage.backup.places import read_places, read_targets, scratch_server
 from moorage.backup.restoring import restore
 from moorage.backup.scratch_database import NAME_PREFIX
 from moorage.backup.verifying import verify
+from moorage.metadata.schema.chains import CHAINS
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
 from moorage.work.reports import WorkReports
@@ -140,7 +141,8 @@ def test_a_backup_of_an_older_version_comes_back_with_its_tables_and_is_migrated
     after = write_places(tmp_path / "after", postgres, registry=names[2], control=names[3])
     restored = moorage("restore", str(backups.path), "--to", str(after))
     assert restored.returncode == 0, restored.stderr
-    assert "4 migrations came after this backup: moorage database migrate up applies them" in restored.stdout
+    later = len(CHAINS.steps()) - 5
+    assert f"{later} migrations came after this backup: moorage database migrate up applies them" in restored.stdout
     assert "moorage control migrate applies them" in restored.stdout
     again = backed_up(after, BackupFolder(tmp_path / "again")).record
     assert (again.registry, again.control) == (made.record.registry, made.record.control)

@@ -2,8 +2,9 @@
 
 import io
 import os
+import sqlite3
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,24 @@ def test_an_import_refuses_what_gitlabs_refuses(command: str, config: str) -> No
         found = run(command, "database", "import", *words, "--log-directory", str(Path(config).parent), config)
         assert (found.status, found.stdout) == (1, ""), found
         assert said in found.stderr
+
+
+def test_an_import_is_recorded_unless_it_is_told_not_to(config: str) -> None:
+    folder = Path(config).parent
+    (folder / "data").mkdir()
+
+    def recorded(command: str, *words: str) -> int:
+        done = run(command, "database", "import", "-1", *words, "--log-directory", str(folder), config)
+        assert done.status == 0, done
+        with closing(sqlite3.connect(folder / "m.db")) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM import_statistics").fetchone()
+        return int(count)
+
+    assert recorded("registry", "-i=false") == 0
+    assert recorded("moorage", "--import-statistics=false") == 0
+    assert recorded("registry", "--dry-run") == 0
+    assert recorded("registry", "-i") == 1
+    assert recorded("moorage") == 2
 
 
 @pytest.mark.parametrize("command", ["registry", "moorage"])

@@ -21,17 +21,22 @@ from moorage.http.gitlab_v1 import gitlab_shapes as shapes
 from moorage.http.operations import Handler, Operation
 from moorage.metadata.aside import in_turns
 from moorage.metadata.details import Referrer, TagEntry, TagPage, TagSelection
+from moorage.metadata.import_records import ImportRecords
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.web.responses import Response
+
+_IMPORTS_LIMIT = 1000
+"""GitLab's registry has no limit; so many of the newest are shown."""
 
 
 class GitLabHandlers:
     """Everything below ``/gitlab/v1/``."""
 
-    def __init__(self, details: Details, *, rename: Handler) -> None:
+    def __init__(self, details: Details, imports: ImportRecords, *, rename: Handler) -> None:
         """*rename*: the handler of renames, which is a file of its own."""
         self._details = details
+        self._imports = imports
         self._rename = rename
 
     @property
@@ -99,10 +104,13 @@ class GitLabHandlers:
         return _answer([shapes.listed(item) for item in page.items], **headers)
 
     async def statistics(self, call: Call) -> Response:
-        """Answer with this version, and with what it can do besides what the specification asks for."""
+        """Answer with this version, what it can do besides what the specification asks for, and imports."""
         del call
         release = {"ext_features": "tag_delete", "version": f"v{__version__}"}
-        return _answer({"release": release, "database": {"enabled": True}})
+        body: dict[str, object] = {"release": release, "database": {"enabled": True}}
+        if imports := await self._imports.newest(_IMPORTS_LIMIT):
+            body["import"] = [shapes.import_attempt(number, record) for number, record in imports]
+        return _answer(body)
 
     async def _page(self, call: Call, asked: "_TagsAsked") -> TagPage:
         try:

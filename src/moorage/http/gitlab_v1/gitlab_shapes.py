@@ -1,6 +1,6 @@
 """Answers of GitLab's API, as JSON values.
 
-Source: GitLab features V1A-004, V1A-005, V1A-009, V1A-011, V1A-019.
+Source: GitLab features V1A-004, V1A-005, V1A-009, V1A-011, V1A-019, V1A-029.
 """
 
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from moorage.core.details import RepositoryView
 from moorage.metadata.details import Configuration, Image, Referrer, RepositoryDetails, TagDetails, TagEntry, Times
+from moorage.metadata.import_records import ImportPhase, ImportRecord
 
 Shape = dict[str, object]
 
@@ -49,6 +50,27 @@ def tag_entry(entry: TagEntry, referrers: Sequence[Referrer]) -> Shape:
 def tag_details(repository: str, tag: TagDetails) -> Shape:
     """One tag."""
     return {"repository": repository, "name": tag.name.text, "image": _image(tag.image), **_times(tag.times)}
+
+
+def import_attempt(number: int, record: ImportRecord) -> Shape:
+    """A run of an import; it is recorded at the moment at which it begins."""
+    shape: Shape = {"id": number, "created_at": moment(record.started_at), "started_at": moment(record.started_at)}
+    shape |= {phase.value: phase in record.phases for phase in ImportPhase}
+    shape["repositories_count"] = record.repositories
+    shape["tags_count"] = record.tags
+    shape["manifests_count"] = record.manifests
+    if ImportPhase.BLOB_IMPORT in record.phases:
+        shape |= {"blobs_count": record.blobs, "blobs_size_bytes": record.blobs_size_bytes}
+    shape["storage_driver"] = record.storage_driver
+    if record.finished_at is not None:
+        shape["finished_at"] = moment(record.finished_at)
+    for phase, found in record.phases.items():
+        shape[f"{phase.value}_started_at"] = moment(found.started_at)
+        if found.finished_at is not None:
+            shape[f"{phase.value}_finished_at"] = moment(found.finished_at)
+        if found.error:
+            shape[f"{phase.value}_error"] = found.error
+    return shape
 
 
 def _image(image: Image) -> Shape:

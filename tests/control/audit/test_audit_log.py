@@ -31,6 +31,7 @@ CONTROL = Path(moorage.control.__file__).parent
 # Public functions of changes without an actor, and why they leave no row themselves.
 WITHOUT_ACTOR = {
     "take_path": "a part of making and moving, whose rows have the path",
+    "reserve_path": "as take_path",
     "free_path": "as take_path",
     "policy_of": "a row with the defaults is no change",
     "cadences": "it reads",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from moorage.cache.remembered import Remembered
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE as _BY
 from moorage.control.images.recording import ensure_repository
@@ -127,6 +129,7 @@ def test_the_overview_counts_up_to_a_number_and_says_that_there_are_more(
 ) -> None:
     for module in (tags, registry_state):
         monkeypatch.setattr(module, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(registry_state, "_KNOWN", Remembered[str, int](1, age=timedelta(minutes=5)))
     for project in [new_project(root) for _ in range(3)]:
         ensure_repository(project, project.full_path, by=_BY)
     page = text_of(client.get("/admin"))

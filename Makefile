@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Many tests wait for the processes that they start.
-JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
+JOBS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1))))
 VERSION ?= Unreleased
 # Each of pytest's processes would compile all the tests again, and mypy's, ruff's and ours all that they import.
 unexport PYTHONDONTWRITEBYTECODE

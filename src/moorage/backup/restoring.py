@@ -28,8 +28,9 @@ from moorage.metadata.schema.migrator import up
 from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_database
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.json_notes import forget_note
 from moorage.storage.presence import Activity, others_at_work
-from moorage.storage.restore_note import RestoreNote, forget
+from moorage.storage.restore_note import RestoreNote
 from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
@@ -140,7 +141,7 @@ async def restore(
         done.registry_lacks = await put_registry(one, storage, place, record)
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
-        await forget(storage)
+        await forget_note(storage, paths.RESTORE)
     except OSError as exc:
         msg = f"{exc.filename} cannot be used: {exc.strerror}; the same command goes on from there"
         raise BackupRefused(msg) from exc

@@ -3,16 +3,12 @@
 While it is there both lock files are, so that nobody starts who does not know of it.
 """
 
-import contextlib
-import json
 from dataclasses import dataclass
 from typing import Self
 
-from moorage.errors import PathUnknown
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-
-_LENGTH_LIMIT = 4096
+from moorage.storage.json_notes import read_note, write_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +25,8 @@ class AdoptionNote:
         Raises:
             StorageUnavailable: that cannot be found out.
         """
-        try:
-            value = json.loads(await storage.get(paths.ADOPTION, limit_bytes=_LENGTH_LIMIT))
-            return cls(str(value["database"]))
-        except PathUnknown:
-            return None
-        except (ValueError, KeyError, TypeError):
-            return cls("")
+        return await read_note(storage, paths.ADOPTION, lambda value: cls(str(value["database"])), unreadable=cls(""))
 
     async def write(self, storage: StorageDriver) -> None:
         """Write the note; durable on return."""
-        await storage.put(paths.ADOPTION, json.dumps({"version": 1, "database": self.database}).encode())
-
-
-async def forget(storage: StorageDriver) -> None:
-    """Remove the note: the adoption is done."""
-    with contextlib.suppress(PathUnknown):
-        await storage.delete(paths.ADOPTION)
+        await write_note(storage, paths.ADOPTION, {"version": 1, "database": self.database})

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from moorage.errors import BackendError, DatabaseContended
 from moorage.metadata.adopting import Adopter
 from moorage.metadata.adoptions import AdoptionLedger
-from moorage.moving import adoption_note
 from moorage.moving.repository_import import can_be_taken
 from moorage.oci.names import RepositoryName
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver, clock
+from moorage.storage.json_notes import forget_note
 from moorage.storage.locks import Lock
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
@@ -125,4 +125,4 @@ class AdoptionWalk:
 async def end_in_storage(storage: StorageDriver) -> None:
     """Let storage say that its images are in the database; to be done again after a kill."""
     await locks.remove(storage, Lock.FILESYSTEM)
-    await adoption_note.forget(storage)
+    await forget_note(storage, paths.ADOPTION)

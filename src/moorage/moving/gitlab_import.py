@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from moorage.errors import ManifestInvalid
 from moorage.metadata.gitlab_tables import GitLabManifest, GitLabRepository, GitLabTables
 from moorage.metadata.imports import FoundBlob, FoundManifest, FoundTag, ImportStore
-from moorage.moving import import_note
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.import_note import ImportNote
 from moorage.moving.importing import REPOSITORIES, ImportRefused
@@ -24,6 +23,7 @@ from moorage.oci.manifests import StoredManifest
 from moorage.oci.names import RepositoryName
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.json_notes import forget_note
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, announce, others_at_work
 from moorage.storage.restore_note import RestoreNote
@@ -68,7 +68,7 @@ class GitLabImport:
                 await identity.write(self._storage, self._name)
                 await locks.write(self._storage, Lock.DATABASE)
                 await locks.remove(self._storage, Lock.FILESYSTEM)
-                await import_note.forget(self._storage)
+                await forget_note(self._storage, paths.IMPORT)
 
     async def _refuse(self) -> None:
         restore = await RestoreNote.read(self._storage)

@@ -4,16 +4,13 @@ It stays between the steps: a database that it names has nothing but what was im
 """
 
 import contextlib
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from moorage.errors import PathUnknown
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-
-_LENGTH_LIMIT = 4096
+from moorage.storage.json_notes import read_note, write_note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +33,16 @@ class ImportNote:
         Raises:
             StorageUnavailable: that cannot be found out.
         """
-        try:
-            value = json.loads(await storage.get(paths.IMPORT, limit_bytes=_LENGTH_LIMIT))
-            return cls(**{name: value[name] for name in cls.__dataclass_fields__})
-        except (PathUnknown, ValueError, KeyError, TypeError):
-            return None
+        return await read_note(
+            storage,
+            paths.IMPORT,
+            lambda value: cls(**{name: value[name] for name in cls.__dataclass_fields__}),
+            unreadable=None,
+        )
 
     async def write(self, storage: StorageDriver) -> None:
         """Write the note; durable on return."""
-        await storage.put(paths.IMPORT, json.dumps(asdict(self)).encode())
+        await write_note(storage, paths.IMPORT, asdict(self))
 
     def until_if_recent(self, recent: timedelta) -> str:
         """Return the repository behind which a pre-import goes on; empty: it begins at the first one."""
@@ -52,9 +50,3 @@ class ImportNote:
             if datetime.now(UTC) - datetime.fromisoformat(self.pre_import_began_at) < recent:
                 return self.pre_imported_until
         return ""
-
-
-async def forget(storage: StorageDriver) -> None:
-    """Remove the note: the import is done."""
-    with contextlib.suppress(PathUnknown):
-        await storage.delete(paths.IMPORT)

@@ -17,7 +17,6 @@ from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stored_blobs
 from moorage.metadata.import_records import ImportPhase, ImportRecords
 from moorage.metadata.imports import ImportStore
-from moorage.moving import import_note
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.import_note import ImportNote
 from moorage.moving.import_recording import ImportRecording
@@ -27,6 +26,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver, clock
+from moorage.storage.json_notes import forget_note
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
 from moorage.storage.restore_note import RestoreNote
@@ -199,7 +199,7 @@ class Import:
                 await identity.write(self._storage, self._options.database)
                 await locks.write(self._storage, Lock.DATABASE)
                 await locks.remove(self._storage, Lock.FILESYSTEM)
-                await import_note.forget(self._storage)
+                await forget_note(self._storage, paths.IMPORT)
 
     async def _refuse_company(self, ours: Announcement) -> None:
         writers = await others_at_work(self._storage, Activity.WRITING)

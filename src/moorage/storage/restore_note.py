@@ -4,16 +4,12 @@ It is the first that a restore writes and the last that it removes. What is ther
 and passes for whole; so nothing is served, collected, copied or taken over from there.
 """
 
-import contextlib
-import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from moorage.errors import PathUnknown
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-
-_LENGTH_LIMIT = 4096
+from moorage.storage.json_notes import read_note, write_note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +32,16 @@ class RestoreNote:
         Raises:
             StorageUnavailable: that cannot be found out.
         """
-        try:
-            value = json.loads(await storage.get(paths.RESTORE, limit_bytes=_LENGTH_LIMIT))
-            return cls(**{name: value[name] for name in cls.__dataclass_fields__})
-        except PathUnknown:
-            return None
-        except (ValueError, KeyError, TypeError):
-            return cls(backup="")
+        return await read_note(
+            storage,
+            paths.RESTORE,
+            lambda value: cls(**{name: value[name] for name in cls.__dataclass_fields__}),
+            unreadable=cls(backup=""),
+        )
 
     async def write(self, storage: StorageDriver) -> None:
         """Write the note; durable on return."""
-        await storage.put(paths.RESTORE, json.dumps(asdict(self)).encode())
+        await write_note(storage, paths.RESTORE, asdict(self))
 
     @property
     def said(self) -> str:
@@ -56,9 +51,3 @@ class RestoreNote:
             f"a restore{which} onto this storage was not finished ({paths.RESTORE.lstrip('/')}), so that a part of the "
             "images is missing: give the same 'moorage restore' again, which goes on, or empty the storage"
         )
-
-
-async def forget(storage: StorageDriver) -> None:
-    """Remove the note: all is back."""
-    with contextlib.suppress(PathUnknown):
-        await storage.delete(paths.RESTORE)

@@ -72,6 +72,17 @@ def test_users_are_made_listed_kept_out_and_deleted(run: Run) -> None:
     assert [row["username"] for row in rows(run("user", "list", "--json"))] == ["Ada"]
 
 
+@pytest.mark.usefixtures("run")
+def test_a_password_from_standard_input_is_the_same_one_in_any_locale() -> None:
+    words = ["control", "user", "create", "ada", "--password-stdin"]
+    password = "größer-als-ein-kuchen"
+    made = CliRunner(charset="latin-1").invoke(app, words, input=f"{password}\n".encode())
+    assert made.exit_code == 0, made.output
+    assert requester_of_basic("ada", password, address="").user == User.objects.get()
+    refused = CliRunner().invoke(app, [*words[:3], "bob", *words[4:]], input=b"gr\xf6sser-als-ein-kuchen\n")
+    assert (refused.exit_code, "the password is no text in UTF-8" in refused.stderr) == (2, True)
+
+
 def test_a_token_is_printed_once_and_can_be_rotated_and_revoked(run: Run) -> None:
     new_user("root")
     secret = run("token", "create", "root", "--name", "ci", "--scope", "api", "--expires", "").stdout.strip()

@@ -4,6 +4,7 @@ import atexit
 import sys
 from gc import freeze, set_threshold  # The module itself would be hidden by our ``gc.py`` beside this file.
 
+from moorage.cli.any_text import print_any_text, told_as_mistake
 from moorage.cli.quick_answers import quick_answer
 
 _GC_THRESHOLD = 50_000
@@ -21,6 +22,7 @@ def main() -> None:
     if answer is not None:
         print(answer)
         return
+    print_any_text()
     set_threshold(_GC_THRESHOLD)
     atexit.register(freeze)  # Python looks for cycles once more when it ends: a third of what a short command takes.
     from moorage.errors import ConfigurationError, MoorageError  # noqa: PLC0415 - not for a quick answer, and the collector has to know before
@@ -54,4 +56,8 @@ def main() -> None:
 def _run_app() -> None:
     from moorage.cli.app import app  # noqa: PLC0415 - a server would keep all of typer
 
-    app()
+    try:
+        app()
+    except UnicodeEncodeError as exc:
+        print(f"error: {told_as_mistake(exc)}", file=sys.stderr)
+        sys.exit(1)

@@ -1,6 +1,5 @@
 """``moorage control user`` and ``moorage control token``."""
 
-import sys
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +16,7 @@ from moorage.cli.control_rows import (
     project_at,
     user_named,
 )
+from moorage.cli.login import read_password
 from moorage.cli.options import AsJSON
 from moorage.errors import ConfigurationError, Mistake
 
@@ -57,7 +57,7 @@ def create(
     from moorage.control.accounts.changes import create_user  # noqa: PLC0415 - Django has started
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - as above
 
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    password = read_password(from_input=True) if password_stdin else None
     user = create_user(username, by=COMMAND_LINE, password=password, name=name, email=email, is_admin=admin)
     print_row(_user_row(user), as_json=as_json, text=lambda: f"{user.username} is a user now")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from moorage import __version__
+from moorage.cli.any_text import print_any_text
 from moorage.cli.gitlab_flags import CommandFlag, FlagMistake, ParsedFlags, parse_flags, usage_of
 
 _HELP = CommandFlag("help", "h", "say what the command does")
@@ -115,6 +116,7 @@ class _Found:
 
 def main() -> None:
     """Run ``registry``."""
+    print_any_text()
     sys.exit(_run(sys.argv[1:]))
 
 

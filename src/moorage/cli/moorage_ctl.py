@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from moorage.cli.any_text import print_any_text
 from moorage.cli.gitlab_flags import CommandFlag, FlagMistake, parse_flags
 from moorage.errors import ConfigurationError
 
@@ -51,6 +52,7 @@ class CtlCommand:
 
 def main() -> None:
     """Run ``moorage-ctl``."""
+    print_any_text()
     words = sys.argv[1:]
     command = _COMMANDS.get(words[0]) if words else None
     if command is None:

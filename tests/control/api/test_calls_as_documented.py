@@ -1,12 +1,14 @@
 """Calls as the examples of GitLab's documentation write them: paths with a slash at their end, scopes in one text."""
 
 import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
@@ -38,9 +40,10 @@ def test_a_path_may_end_with_a_slash(client: Client, admin: str) -> None:
     level = {"container_registry_access_level": "private"}
     changed = call(client, "PUT", f"/projects/{project.pk}/", token=admin, values=level)
     assert (changed.status_code, read(changed)["container_registry_access_level"]) == (200, "private")
-    wish = {"name": "pull", "scopes": ["read_registry"], "expires_at": "2031-01-01"}
+    ends = (timezone.now().date() + timedelta(days=30)).isoformat()
+    wish = {"name": "pull", "scopes": ["read_registry"], "expires_at": ends}
     made = call(client, "POST", "/projects/team%2Fapp/deploy_tokens/", token=admin, values=wish)
-    assert (made.status_code, read(made)["expires_at"]) == (201, "2031-01-01T00:00:00.000Z")
+    assert (made.status_code, read(made)["expires_at"]) == (201, f"{ends}T00:00:00.000Z")
     assert call(client, "GET", "/groups/?search=team", token=admin).status_code == 200
     assert call(client, "GET", "/projects//", token=admin).status_code == 404
 

@@ -14,7 +14,7 @@ from support.loop_watch import environment
 from support.postgres import Postgres
 from support.services import end_all
 from support.sharing_out import WholeFiles, place_of
-from support.surroundings import choose_scratch, hear_interrupts, isolate, new_folder, remove_folder
+from support.surroundings import UMASK, choose_scratch, hear_interrupts, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,6 +27,7 @@ _HOME = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, and all that it starts, a home of its own."""
+    os.umask(UMASK)
     choose_scratch(os.environ)
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,12 @@ def seen(*folders: Path) -> dict[str, tuple[int, int]]:
 def test_what_changes_a_programs_behaviour_is_taken_out_of_the_environment(tmp_path: Path) -> None:
     environ = {
         "PATH": "/usr/bin",
-        "LANG": "C.UTF-8",
+        "LANG": "de_DE.ISO-8859-1",
+        "LC_ALL": "de_DE.ISO-8859-1",
+        "COLUMNS": "20",
+        "GIT_DIR": "/somewhere/.git",
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "PYTHONUTF8": "0",
         "REGISTRY_AUTH": "htpasswd",
         "REGISTRY_AUTH_FILE": "/somewhere/auth.json",
         "MOORAGE_REGISTRY": "https://elsewhere.example",
@@ -58,6 +64,11 @@ def test_every_variable_that_a_test_asks_for_reaches_it() -> None:
     }
     assert {"MOORAGE_ADOPTION_SEED", "MOORAGE_TEST_SEED"} <= asked
     assert not [name for name in asked if not name.startswith(KEPT)]
+
+
+def test_new_files_have_the_usual_modes_whatever_the_umask_of_whoever_runs_the_tests(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
 
 
 def test_this_run_has_a_home_of_its_own() -> None:

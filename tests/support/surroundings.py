@@ -34,10 +34,24 @@ _FOREIGN = (
     "GOOGLE_",
     "GCE_",
     "CLOUDSDK_",
+    "AZURE_",
+    "OTEL_",
+    "SENTRY_",
+    "LDAP",
+    "GIT_",  # A hook's commands are told its repository by these: git in a folder of a test would write there.
+    "LC_",
+    "LANGUAGE",
+    "COLUMNS",
+    "LINES",
+    "PYTHON",
+    "SSLKEYLOGFILE",
+    "SOURCE_DATE_EPOCH",
+    "CDPATH",
 )
+_LOCALE = "C.UTF-8"
+UMASK = 0o022
+"""The usual one: tests of another one set it."""
 _FOREIGN_ANYWHERE = ("_PROXY", "_proxy")
-_SLOW = "PYTHONDONTWRITEBYTECODE"
-"""With it, every process of ours that a test starts compiles all of the package again: more than a second of CPU."""
 SCRATCH = "MOORAGE_TEST_SCRATCH"
 """Names the folder below which all scratch folders of a run are, instead of the one that is chosen here."""
 _IN_MEMORY = Path("/dev/shm")
@@ -63,14 +77,17 @@ def available_bytes() -> int:
 
 
 def isolate(environ: MutableMapping[str, str], folder: Path) -> None:
-    """Take out of *environ* what would change a program's behaviour, and point home and XDG folders below *folder*."""
+    """Take out of *environ* what would change a program's behaviour, and point home and XDG folders below *folder*.
+
+    The time zone stays as it is: no result may depend on it.
+    """
     for name in list(environ):
         if name.startswith(KEPT):
             continue
         # PostgreSQL's clients read PGHOST and its like: two letters and a word.
         if name.startswith(_FOREIGN) or name.endswith(_FOREIGN_ANYWHERE) or (name.startswith("PG") and name.isupper()):
             del environ[name]
-    environ.pop(_SLOW, None)
+    environ["LANG"] = _LOCALE
     places = {
         "HOME": "home",
         "XDG_CONFIG_HOME": "config",

@@ -108,7 +108,9 @@ class KeyFolder:
             OSError: the folder cannot be used.
             ValueError: its keys cannot.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.chmod(0o755)  # Whatever the umask: the registry may be another user, and reads what is public.
         with self._locked():
             if self.private.exists():
                 ring = self._read()

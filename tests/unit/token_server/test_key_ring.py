@@ -1,6 +1,7 @@
 """Keys over time: a new one is known before it signs, and an old one until its last token has ended."""
 
 import json
+import os
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -51,6 +52,19 @@ def test_the_first_keys_are_made_once_and_private_to_their_owner(folder: KeyFold
     assert stat.S_IMODE(folder.bundle.stat().st_mode) == 0o644
     assert b"PRIVATE" not in folder.bundle.read_bytes() + folder.jwks.read_bytes()
     assert all("d" not in key for key in json.loads(folder.jwks.read_bytes())["keys"])
+
+
+def test_another_user_s_registry_reads_the_public_files_whatever_the_umask(tmp_path: Path) -> None:
+    folder, before = KeyFolder(tmp_path / "keys"), os.umask(0o077)
+    try:
+        assert folder.prepare(NOW)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.bundle.parent.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (folder.bundle, folder.jwks)} == {0o644}
+    folder.bundle.parent.chmod(0o750)  # Whoever closed it later has a reason.
+    folder.prepare(NOW + HOUR)
+    assert stat.S_IMODE(folder.bundle.parent.stat().st_mode) == 0o750
 
 
 @pytest.mark.parametrize("by", ["bundle", "jwks"])

@@ -92,9 +92,10 @@ def test_whoever_is_gone_or_disabled_is_out_with_tokens_and_sessions_until_they_
     ],
 )
 def test_whom_openldap_or_389_has_locked_for_good_is_out_with_tokens_and_whom_it_locks_for_a_while_is_not(
-    client: Client, people: People, configure: Configure, attribute: str, value: str, *, is_over: bool
+    people: People, configure: Configure, attribute: str, value: str, *, is_over: bool
 ) -> None:
     configure(active_directory=False)
+    client = Client()
     people.add("bob")
     sign_in(client, "ada", PASSWORD)
     secret = new_token(User.objects.get(username="ada")).secret

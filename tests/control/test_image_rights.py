@@ -106,16 +106,21 @@ def test_a_deploy_token_reads_and_writes_its_own_project_and_never_deletes(
 def test_a_job_changes_its_own_project_and_pulls_where_it_is_let_in(
     feature: FeatureLevel, visibility: Visibility
 ) -> None:
-    def rights(role: AccessLevel, *, own: bool = False, let_in: bool = False) -> frozenset[ImageRight]:
-        job = CredentialKind.JOB_TOKEN
-        who = Standing(credential=job, role=role, is_of_project=own, is_let_in=let_in)
+    job = CredentialKind.JOB_TOKEN
+
+    def rights(
+        role: AccessLevel, *, own: bool = False, runs: bool = False, let_in: bool = False
+    ) -> frozenset[ImageRight]:
+        who = Standing(credential=job, role=role, is_of_project=own, runs_jobs=runs, is_let_in=let_in)
         return image_rights(feature, visibility, who)
 
     to_all = image_rights(feature, visibility, ANONYMOUS)
     for role in AccessLevel:
-        assert rights(role, own=True) == (NOTHING if feature is FeatureLevel.DISABLED else CHANGE)
+        by_role = image_rights(feature, visibility, signed_in(role)) & READ
+        assert rights(role, own=True, runs=True) == (NOTHING if feature is FeatureLevel.DISABLED else CHANGE)
+        assert rights(role, own=True) == by_role
         assert rights(role) == to_all
-        assert rights(role, let_in=True) == image_rights(feature, visibility, signed_in(role)) & READ
+        assert rights(role, let_in=True) == by_role
 
 
 def test_a_project_is_known_to_those_who_may_see_it() -> None:

@@ -5,6 +5,7 @@ Source: GitLab features V2M-023 to V2M-029.
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -96,6 +97,19 @@ class TestPush:
         assert push(client, SECOND, "v2").status == 201
         protected(push(client, FIRST, "v2"), "IMMUTABLE_TAG")
         assert (world.digest("v1"), world.digest("v2")) == (FIRST.digest, SECOND.digest)
+
+    def test_of_pushes_of_an_immutable_tag_at_the_same_moment_one_is_taken(self, historic: World) -> None:
+        made = [images.image(f"at once {number}") for number in range(6)]
+        for one in made:
+            images.push_blobs(historic.free, NAME, one.blobs)
+        clients = [historic.client(protecting(immutable=["^v"])) for _ in made]
+        with ThreadPoolExecutor(len(made)) as threads:
+            answers = list(threads.map(push, clients, made, ["v3"] * len(made)))
+        taken = [one.digest for one, answer in zip(made, answers, strict=True) if answer.status == 201]
+        assert taken == [historic.digest("v3")]
+        for answer in answers:
+            if answer.status != 201:
+                protected(answer, "IMMUTABLE_TAG")
 
     def test_a_push_by_digest_is_free_and_its_tags_are_not(self, world: World) -> None:
         client = world.client(protecting(push=["^p"], immutable=["^v"]))

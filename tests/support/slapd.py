@@ -30,16 +30,20 @@ ROOT, ROOT_PASSWORD = f"cn=root,{BASE}", "root-of-the-tests"
 PASSWORD = "Pässwort of the directory"
 _PATIENCE_S = 30.0
 
-# Active Directory's attribute, which OpenLDAP does not know, with the numbers that Microsoft gave it.
+# Attributes of Active Directory and of 389, which OpenLDAP does not know, with the numbers that they have there.
 _CONF = """\
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl' EQUALITY integerMatch
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
-objectclass ( 1.3.6.1.4.1.99999.1 NAME 'adAccount' SUP top AUXILIARY MAY userAccountControl )
+attributetype ( 2.16.840.1.113730.3.1.610 NAME 'nsAccountLock' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.99999.1 NAME 'adAccount' SUP top AUXILIARY MAY ( userAccountControl $ nsAccountLock ) )
+objectclass ( 1.3.6.1.4.1.99999.2 NAME 'computer' SUP top AUXILIARY )
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload ppolicy
 TLSCACertificateFile {ca}
 TLSCertificateFile {certificate}
 TLSCertificateKeyFile {key}
@@ -52,6 +56,8 @@ directory {data}
 dbnosync
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{searcher}" read by * none
+overlay ppolicy
+ppolicy_default "cn=policy,{base}"
 """
 
 
@@ -61,10 +67,11 @@ class People:
     def __init__(self, connection: ldap3.Connection) -> None:
         self._connection = connection
 
-    def add(self, uid: str, *, at: str = PEOPLE, **attributes: str) -> None:
-        """Add a person whose password is ``PASSWORD``."""
-        name = {"cn": f"{uid.title()} Lovelace", "sn": "Lovelace", "mail": f"{uid}@company.example"}
-        self._add(f"uid={uid},{at}", {**name, "userPassword": PASSWORD, **attributes})
+    def add(self, name: str, *, at: str = PEOPLE, **attributes: str) -> None:
+        """Add a person whose password is ``PASSWORD``; the DN has *name* as ``cn`` if another ``uid`` is given."""
+        dn = f"{'cn' if 'uid' in attributes else 'uid'}={name},{at}"
+        values = {"cn": f"{name.title()} Lovelace", "sn": "Lovelace", "mail": f"{name}@company.example"}
+        self._add(dn, {**values, "userPassword": PASSWORD, **attributes})
 
     def read(self, uid: str) -> dict[str, list[bytes]]:
         """All attributes of a person, with the one that never changes."""
@@ -87,6 +94,13 @@ class People:
     def change(self, uid: str, **attributes: str) -> None:
         changes = {name: [(ldap3.MODIFY_REPLACE, [value])] for name, value in attributes.items()}
         self._connection.modify(f"uid={uid},{PEOPLE}", changes)
+
+    def clear_attribute(self, uid: str, name: str) -> None:
+        self._connection.modify(f"uid={uid},{PEOPLE}", {name: [(ldap3.MODIFY_DELETE, [])]})
+
+    def become_machine(self, uid: str) -> None:
+        """Make an entry one of a machine, as Active Directory has them."""
+        self._connection.modify(f"uid={uid},{PEOPLE}", {"objectClass": [(ldap3.MODIFY_ADD, ["computer"])]})
 
     def remove(self, uid: str) -> None:
         self._connection.delete(f"uid={uid},{PEOPLE}")
@@ -182,6 +196,9 @@ def slapd(folder: Path) -> Iterator[Directory]:
         with directory.connection() as connection:
             connection.add(BASE, ["dcObject", "organization"], {"dc": "company", "o": "Company"})
             connection.add(SEARCHER, ["person", "simpleSecurityObject"], {"sn": "x", "userPassword": SEARCHER_PASSWORD})
+            # What locks an account by hand counts only where a policy has locks at all.
+            policy = {"pwdAttribute": "userPassword", "pwdLockout": "TRUE"}
+            connection.add(f"cn=policy,{BASE}", ["applicationProcess", "pwdPolicy"], policy)
             for place in (PEOPLE, GROUPS):
                 connection.add(place, ["organizationalUnit"])
         yield directory

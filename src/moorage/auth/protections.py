@@ -58,6 +58,18 @@ class Protection:
         """
         _check(tag, self.immutable, "immutability")
 
+    def fixes(self, tag: Tag) -> bool:
+        """Return whether :meth:`check_overwrite` would refuse it.
+
+        Raises:
+            PatternRefused: as :meth:`check_push` does.
+        """
+        try:
+            self.check_overwrite(tag)
+        except Protected:
+            return True
+        return False
+
     def check_delete(self, tag: Tag) -> None:
         """Refuse to delete a tag.
 

@@ -15,7 +15,7 @@ from moorage.errors import (
     ReferencesUnknown,
 )
 from moorage.metadata.aside import aside
-from moorage.metadata.base import Cause, ManifestStore, Page, PullStore
+from moorage.metadata.base import Cause, ManifestStore, Page, PullStore, TagThere
 from moorage.oci import mediatypes
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest
@@ -164,12 +164,24 @@ class Manifests:
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         protection = grant.protection(name)
-        for tag in wanted if protection.immutable else ():
+        fixed = [tag for tag in wanted if protection.fixes(tag)] if protection.immutable else ()
+        for tag in fixed:
             if await self._has_tag(name, tag):
                 protection.check_overwrite(tag)
-        await self._store.put(
-            name, stored, manifest, tags=wanted, cause=cause, required=required, configuration=configuration
-        )
+        try:
+            await self._store.put(
+                name,
+                stored,
+                manifest,
+                tags=wanted,
+                cause=cause,
+                required=required,
+                configuration=configuration,
+                fixed=fixed,
+            )
+        except TagThere as exc:  # Another push of it was a moment faster.
+            protection.check_overwrite(Tag(exc.tag))
+            raise
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
     async def receive(

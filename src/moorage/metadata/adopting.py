@@ -158,10 +158,18 @@ class AdoptingManifests(ManifestStore):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
+        fixed: Collection[Tag] = (),
     ) -> None:
         await self._adopter.ready(name)
         await self._database.put(
-            name, stored, manifest, tags=tags, cause=cause, required=required, configuration=configuration
+            name,
+            stored,
+            manifest,
+            tags=tags,
+            cause=cause,
+            required=required,
+            configuration=configuration,
+            fixed=fixed,
         )
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:

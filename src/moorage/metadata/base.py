@@ -163,6 +163,14 @@ class LinkStore(ABC):
         """
 
 
+class TagThere(Exception):
+    """A tag that must not have been there yet is there: a push of it was faster."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"the tag {tag} is there already")
+        self.tag = tag
+
+
 class ManifestStore(ABC):
     """The manifests and tags of each repository."""
 
@@ -204,9 +212,12 @@ class ManifestStore(ABC):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
+        fixed: Collection[Tag] = (),
     ) -> None:
         """Store a manifest (checked by the caller), list it among its subject's referrers, then point *tags* to it.
 
+        *fixed*: those of *tags* that nobody has seen there, and that must not be moved. A store with transactions looks
+        in the one that points them: of two pushes at the same moment one is refused.
         *required*: blobs and manifests that the caller has seen in the repository. A store with transactions looks
         again: a deletion or a rename in between must not leave an image that cannot be pulled.
         *configuration*: that of an image, if it is small; see :attr:`keeps_configurations`.
@@ -215,6 +226,7 @@ class ManifestStore(ABC):
 
         Raises:
             ReferencesUnknown: something *required* is not there any more. Nothing is written.
+            TagThere: one of *fixed* is there by now. Nothing is written.
         """
 
     @abstractmethod

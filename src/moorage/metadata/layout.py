@@ -172,8 +172,9 @@ class LayoutManifests(ManifestStore):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
+        fixed: Collection[Tag] = (),
     ) -> None:
-        del required, configuration
+        del required, configuration, fixed  # Link files are written one by one: nothing is seen with a write.
         if self._claim is not None:
             await self._claim.hold()
         await self._storage.put(paths.blob(stored.digest), stored.payload)

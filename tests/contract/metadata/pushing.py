@@ -41,11 +41,13 @@ async def push(
     name: RepositoryName = NAME,
     algorithm: Algorithm = "sha256",
     cause: Cause = NOBODY,
+    fixed: Sequence[str] = (),
 ) -> Digest:
     """Put a manifest, whether or not there is what it refers to, as rules that allow sparse ones do."""
     manifest = parse(content.body, content.media_type)
     stored = StoredManifest(Digest.of(content.body, algorithm), manifest.media_type, content.body)
-    await store.manifests.put(name, stored, manifest, tags=tags_of(*tags), cause=cause)
+    kept = tags_of(*fixed)
+    await store.manifests.put(name, stored, manifest, tags=[*tags_of(*tags), *kept], cause=cause, fixed=kept)
     return stored.digest
 
 

@@ -17,9 +17,9 @@ from contract.metadata.pushing import (
     tag_names,
     undeclared,
 )
-from contract.metadata.stores import Store
+from contract.metadata.stores import SqlStore, Store
 from moorage.errors import ManifestInvalid, ManifestUnknown, NameUnknown
-from moorage.metadata.base import Cause
+from moorage.metadata.base import Cause, TagThere
 from moorage.oci import mediatypes
 from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
 from moorage.oci.manifests import SIZE_LIMIT_BYTES, parse
@@ -281,6 +281,29 @@ class TestDelete:
         assert results.count(None) >= 1
         assert {type(result) for result in results if result is not None} <= {ManifestUnknown}
         assert await tag_names(store) == []
+
+
+class TestFixedTags:
+    @pytest.mark.parametrize("name", [NAME, NEVER])
+    async def test_of_many_pushes_at_once_one_makes_the_tag(
+        self, sql: SqlStore, other_sql: SqlStore, name: RepositoryName
+    ) -> None:
+        await push(sql, referrer("before"), "other")
+        views = (sql, other_sql) * 5
+        tries = [push(view, referrer(n), f"{n}", fixed=["v2", "v1"], name=name) for n, view in enumerate(views)]
+        results = await asyncio.gather(*tries, return_exceptions=True)
+        (made,) = [result for result in results if isinstance(result, Digest)]
+        assert [type(result) for result in results if result != made] == [TagThere] * 9
+        assert await tag_names(sql, name) == sorted(["v1", "v2", str(results.index(made))] + ["other"] * (name == NAME))
+        assert (await sql.manifests.find(name, V1)).digest == made
+
+    async def test_a_tag_that_is_there_is_not_pointed_even_to_what_it_points_to(self, sql: SqlStore) -> None:
+        await push(sql, referrer("a"), fixed=["v1"])
+        with pytest.raises(TagThere, match="v1"):
+            await push(sql, referrer("a"), "v2", fixed=["v1"])
+        assert await tag_names(sql) == ["v1"]
+        await push(sql, referrer("b"), "v1", fixed=["v2"])
+        assert await tag_names(sql) == ["v1", "v2"]
 
 
 class TestUntag:

@@ -82,6 +82,33 @@ def test_whoever_is_gone_or_disabled_is_out_with_tokens_and_sessions_until_they_
     assert ask(client, given=("ada", secret)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "is_over"),
+    [
+        ("nsAccountLock", "true", True),
+        ("nsAccountLock", "false", False),
+        ("pwdAccountLockedTime", "000001010000Z", True),
+        ("pwdAccountLockedTime", "20260101000000Z", False),
+    ],
+)
+def test_whom_openldap_or_389_has_locked_for_good_is_out_with_tokens_and_whom_it_locks_for_a_while_is_not(
+    people: People, configure: Configure, attribute: str, value: str, *, is_over: bool
+) -> None:
+    configure(active_directory=False)
+    client = Client()
+    people.add("bob")
+    sign_in(client, "ada", PASSWORD)
+    secret = new_token(User.objects.get(username="ada")).secret
+    people.change("ada", **{attribute: value})
+    assert said_of(Client())[0] == (303 if value == "false" else 401)
+    checked()
+    assert ask(client, given=("ada", secret)).status_code == (401 if is_over else 200)
+    assert is_signed_in(client) is not is_over
+    people.clear_attribute("ada", attribute)
+    assert said_of(Client())[0] == 303
+    assert ask(client, given=("ada", secret)).status_code == 200
+
+
 @pytest.mark.usefixtures("configure")
 def test_whoever_is_back_comes_in_at_once_by_signing_in(client: Client, people: People) -> None:
     sign_in(client, "ada", PASSWORD)

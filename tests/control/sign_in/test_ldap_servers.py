@@ -121,6 +121,17 @@ def test_of_two_people_of_one_name_nobody_comes_in(client: Client, people: Peopl
     assert said_of(client)[0] == 401
 
 
+def test_of_two_people_and_a_machine_of_one_name_nobody_comes_in(
+    client: Client, people: People, configure: Configure
+) -> None:
+    configure(base=BASE)
+    people.become_machine("ada")  # It is found first.
+    people.add("ada", at=GROUPS)
+    assert said_of(client)[0] == 303
+    people.add("eve", at=GROUPS, uid="ada")
+    assert said_of(Client())[0] == 401
+
+
 def test_a_second_directory_is_asked_about_whom_the_first_has_not(
     client: Client, people: People, configure: Configure
 ) -> None:

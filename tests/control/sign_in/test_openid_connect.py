@@ -15,6 +15,8 @@ from moorage.control.accounts.models import ExternalIdentity, User
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.configured_sign_in import OIDCKeys
 from moorage.control.instance.changes import change_settings
+from moorage.control.sign_in.external_users import AccountTerms, user_of_identity
+from moorage.control.sign_in.identity_claims import IdentityClaims
 from moorage.control.sign_in.views.providers import PROVIDER
 from support.control_rows import new_user
 from support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OIDCProvider, oidc_provider
@@ -132,6 +134,21 @@ def test_an_account_is_taken_by_its_address_only_where_that_is_allowed_and_verif
     _back(client, provider)
     assert is_signed_in(client)
     assert user.identities.get().uid == "f7a1"
+
+
+@pytest.mark.usefixtures("configure")
+@pytest.mark.parametrize("verified", [False, "true", None])
+def test_nobody_has_an_account_wait_under_an_address_that_is_not_seen_to_be_theirs(
+    client: Client, provider: OIDCProvider, verified: object
+) -> None:
+    provider.claims |= {"sub": "mallory", "email": "boss@company.example", "email_verified": verified}
+    _back(client, provider)
+    assert is_signed_in(client)
+    boss = IdentityClaims(uid="uid=boss", username="boss", email="boss@company.example", is_email_verified=True)
+    terms = AccountTerms(provider="ldapmain", creates_users=True, links_by_email=True)
+    user = user_of_identity(boss, terms)
+    assert (user.username, user.email) == ("boss", "boss@company.example")
+    assert not user.identities.filter(provider=PROVIDER).exists()
 
 
 def test_a_second_person_with_the_same_address_does_not_take_the_account(

@@ -14,9 +14,12 @@ from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.configuration import ControlConfiguration, ControlHTTP
+from moorage.control.credentials import finding
+from moorage.control.credentials.guesses import Guesses
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.sign_in.models import SignedInSession
 from support.control_rows import PASSWORD, new_bot_token, new_project, new_user
+from support.control_tokens import ask
 from support.sign_in_pages import csrf_of, is_signed_in, session_key, sign_in
 
 NEW_PASSWORD = "quite-another-Tr0ub4dor"
@@ -271,6 +274,30 @@ def test_an_account_that_many_addresses_guess_is_closed_to_strangers_only() -> N
     assert sign_in(stranger, user, "wrong again").status_code == 429
     assert sign_in(owner, user, "mistyped").status_code == 401
     assert sign_in(owner, user).status_code == 303
+
+
+@pytest.mark.parametrize("is_page", [True, False])
+def test_whoever_is_right_for_their_own_account_guesses_no_other_one_from_there(
+    monkeypatch: pytest.MonkeyPatch, *, is_page: bool
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(finding, "GUESSES", Guesses(monotonic=lambda: now[0]))
+    insider, victim = new_user(password=PASSWORD), new_user(password=PASSWORD)
+    guesser = Client(REMOTE_ADDR="198.51.100.7")
+
+    def status(user: User, password: str) -> int:
+        now[0] += 6.0  # The address itself is open again.
+        if is_page:
+            return sign_in(guesser, user, password).status_code
+        return int(ask(guesser, given=(user.username, password), address="198.51.100.7").status_code)
+
+    right = 303 if is_page else 200
+    for number in range(10):
+        assert status(insider, PASSWORD) == right
+        assert status(victim, f"wrong{number}") == 401
+    assert status(insider, PASSWORD) == right
+    assert status(victim, "wrong again") == 429
+    assert status(insider, "mistyped") == 401
 
 
 def test_an_account_that_is_not_there_is_closed_in_the_same_way() -> None:

@@ -215,3 +215,16 @@ def test_an_administrator_takes_second_factors_of_others_away_by_the_api_but_not
     status, text = asked(admin)
     assert (status, "cannot be disabled via the API" in text) == (403, True)
     assert has_second_factor(admin)
+
+
+def test_the_first_second_factor_ends_sessions_that_a_password_alone_began(client: Client) -> None:
+    user, thief = new_user(password=PASSWORD), Client()
+    sign_in(thief, user)
+    sign_in(client, user)
+    client.get("/-/me/second-factor/totp")
+    key = bytes.fromhex(client.session["new_totp_key"])
+    client.post("/-/me/second-factor/totp", {"code": "abcdef"})
+    assert is_signed_in(thief)
+    client.post("/-/me/second-factor/totp", {"code": code_of(key)})
+    assert (is_signed_in(thief), is_signed_in(client)) == (False, True)
+    assert AuditEntry.objects.get(action="sessions_ended").details == {"count": 1}

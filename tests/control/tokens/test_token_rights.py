@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+import pytest
 from django.test import Client
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.projects.changes import allow_jobs_of, change_project
+from moorage.control.projects.members import add_member, change_member, remove_member
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from support.control_rows import (
@@ -184,3 +186,20 @@ def test_the_highest_of_several_roles_counts(client: Client) -> None:
     user = new_member(project, AccessLevel.REPORTER).user
     new_member(project.namespace, AccessLevel.MAINTAINER, user)
     assert actions(client, project, by_token(new_token(user, "api"))) == "pull push delete *"
+
+
+@pytest.mark.parametrize("is_let_in", [False, True])
+def test_a_job_ends_with_the_role_of_its_user(client: Client, *, is_let_in: bool) -> None:
+    project = new_project()
+    other = new_project() if is_let_in else project
+    if is_let_in:
+        allow_jobs_of(project, other, by=COMMAND_LINE)
+    member = new_member(project, AccessLevel.DEVELOPER)
+    given = job(other, member.user)
+    assert actions(client, project, given) == ("pull" if is_let_in else "pull push delete")
+    change_member(member, AccessLevel.REPORTER, by=COMMAND_LINE)
+    assert actions(client, project, given) == "pull"
+    remove_member(member, by=COMMAND_LINE)
+    assert actions(client, project, given) == ""
+    add_member(project.namespace, member.user, AccessLevel.DEVELOPER, by=COMMAND_LINE)
+    assert actions(client, project, given) == ("pull" if is_let_in else "pull push delete")

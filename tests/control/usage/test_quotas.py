@@ -12,6 +12,7 @@ from moorage.control.audit.models import AuditEntry
 from moorage.control.images.models import ImageRepository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
+from moorage.control.projects.moves import move_group, move_project
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.refusals import ChangeRefused
 from moorage.control.usage.changes import change_quota, keep_size
@@ -148,3 +149,27 @@ def test_quotas_that_make_no_sense_are_refused() -> None:
         with pytest.raises(ChangeRefused):
             change_quota(project, by=COMMAND_LINE, **values)
     assert not AuditEntry.objects.filter(action="quota_changed").exists()
+
+
+def test_images_are_not_moved_past_a_hard_quota_and_what_has_none_is() -> None:
+    top = new_group()
+    there, here = new_group(parent=top), new_group(parent=top)
+    inner, project = new_group(parent=there), new_project(here, "app")
+    filled(there, 80, hard_bytes=100)
+    filled(top, 1000, hard_bytes=10)  # What is full, and has it already, does not matter.
+    move_group(Namespace.objects.get(pk=here.pk), there, here.path, by=COMMAND_LINE)  # Nothing is in it.
+    move_group(Namespace.objects.get(pk=here.pk), top, here.path, by=COMMAND_LINE)
+    ImageRepository.objects.create(project=project)
+    project.refresh_from_db()
+    filled(project, 21)
+    filled(there, 100, hard_bytes=100)
+    with pytest.raises(ChangeRefused, match="no room for these images in its quota"):  # Its size is not known yet.
+        move_group(Namespace.objects.get(pk=here.pk), there, here.path, by=COMMAND_LINE)
+    filled(there, 80, hard_bytes=100)
+    for target in (there, inner):
+        with pytest.raises(ChangeRefused, match=f"{there.full_path} has no room"):
+            move_project(Project.objects.get(pk=project.pk), target, "app", by=COMMAND_LINE)
+    filled(project, 20)
+    move_project(Project.objects.get(pk=project.pk), inner, "app", by=COMMAND_LINE)
+    filled(there, 100, hard_bytes=100)
+    move_project(Project.objects.get(pk=project.pk), there, "app", by=COMMAND_LINE)  # It was in it before.

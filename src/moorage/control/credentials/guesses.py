@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from moorage.auth.addresses import networks_of
+from moorage.auth.addresses import network_of, networks_of
 from moorage.auth.failures import Failures
 from moorage.cache.remembered import Remembered
 from moorage.errors import TooManyRequests
@@ -19,6 +19,8 @@ _ADDRESSES = 10_000
 _REMEMBERED_FOR = timedelta(minutes=10)
 _ACCOUNT_TRIES = 10
 _ACCOUNT_CLOSED_FOR = timedelta(minutes=15)
+_OWNER_KNOWN_FOR = timedelta(days=7)
+"""As long as an address of a right password is known to the count by address."""
 
 
 class Guesses:
@@ -30,19 +32,21 @@ class Guesses:
         self._failures = Failures(monotonic=monotonic)
         self._closed_until = Remembered[str, float](_ADDRESSES, age=_REMEMBERED_FOR, monotonic=monotonic)
         self._tries = Remembered[str, int](_ADDRESSES, age=_ACCOUNT_CLOSED_FOR, monotonic=monotonic)
+        self._owners = Remembered[tuple[str, str], bool](_ADDRESSES, age=_OWNER_KNOWN_FOR, monotonic=monotonic)
+        """Accounts whose password was right, each with where."""
 
     def see_that_it_is_open(self, address: str, *, account: str = "", is_strict: bool = False) -> None:
         """Let an address try, and an account be tried.
 
-        An account is closed by its name whether it is there or not; never to where a password was right lately, so
-        that strangers cannot keep its owner out. With *is_strict* it is closed there too: a client that tries
+        An account is closed by its name whether it is there or not; never to where its own password was right lately,
+        so that strangers cannot keep its owner out. With *is_strict* it is closed there too: a client that tries
         second factors has had the password right.
 
         Raises:
             TooManyRequests: it, or a network of it, was wrong a moment ago, too often; or the account's password was.
         """
         with self._lock:
-            is_exempt = not is_strict and self._failures.was_right(address)
+            is_exempt = not is_strict and self._owners.get((network_of(address), account)) is not None
             if (self._tries.get(account) or 0) >= _ACCOUNT_TRIES and not is_exempt:
                 msg = "too many wrong passwords for this account; try again in 15 minutes"
                 raise TooManyRequests(msg, retry_after=_ACCOUNT_CLOSED_FOR)
@@ -71,6 +75,7 @@ class Guesses:
         """Remember that a password was right there."""
         with self._lock:
             self._tries.pop(account)
+            self._owners.put((network_of(address), account), value=True)
             self._failures.note_right(address)
 
 

@@ -118,12 +118,14 @@ class _Session:
         self._provider = provider
         self._keys = keys
         self._connection = connection
+        self._has_more = False
+        """True: the last search found more than it gave."""
 
     def person_of_password(
         self, login: str, password: str, see: Callable[[DirectoryPerson], None]
     ) -> DirectoryPerson | None:
         found = self._found(f"({self._keys.uid}={escaped(login)})", limit=2)
-        if len(found) != 1:
+        if len(found) != 1 or self._has_more:
             if found:
                 _log.warning("a directory has several people of one name", server=self._provider, dn=found[0].dn)
             return None
@@ -213,6 +215,7 @@ class _Session:
         if result["result"] not in (_SUCCESS, _SIZE_LIMIT):
             msg = f"a search below {base!r} failed: {_said(result)}"
             raise DirectoryUnavailable(msg)
+        self._has_more = result["result"] == _SIZE_LIMIT
         entries = [row for row in self._connection.response or () if row["type"] == "searchResEntry"]
         return [(str(row["dn"]), row["raw_attributes"]) for row in entries]
 

@@ -20,6 +20,11 @@ _DISABLED = 2
 _EXPIRY = "accountExpires"
 """The end of an account, in tenths of microseconds since 1601; 0 and what no calendar has mean: none."""
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+_LOCK = "nsAccountLock"
+"""Of 389 and FreeIPA: true where an account is locked by hand."""
+_LOCKED_AT = "pwdAccountLockedTime"
+_LOCKED_FOR_GOOD = "000001010000Z"
+"""Until an administrator unlocks it; another time ends by itself. Source: slapo-ppolicy(5)."""
 _KINDS = "objectClass"
 _NO_PEOPLE = frozenset({"computer", "group"})
 """Kinds of entries that have a name to sign in by in Active Directory; machines have a password, too."""
@@ -56,7 +61,7 @@ class DirectoryPerson:
     email: str = ""
     name: str = ""
     is_disabled: bool = False
-    """True: Active Directory has disabled the account, or its last day is over."""
+    """True: the directory has disabled or locked the account for good, or its last day is over."""
     is_person: bool = True
     """False: it is a machine or a group of Active Directory."""
     groups: Sequence[str] | None = None
@@ -99,7 +104,7 @@ def person_of(
         username=username.lower() if lowers else username,
         email=_first(entry, names.email),
         name=_first(entry, names.name) or f"{first} {last}".strip(),
-        is_disabled=is_active_directory and (bool(_number(entry, _CONTROL) & _DISABLED) or _is_over(entry, now)),
+        is_disabled=_is_locked(entry) or (is_active_directory and _is_disabled(entry, now)),
         is_person=not (is_active_directory and kinds & _NO_PEOPLE),
     )
 
@@ -107,7 +112,7 @@ def person_of(
 def attributes_read(names: LDAPAttributes) -> Sequence[str]:
     """Return the attributes that ``person_of`` reads."""
     wanted = [*names.username, *names.email, *names.name, *names.first_name, *names.last_name]
-    return list(dict.fromkeys([*wanted, *STABLE_IDS, _CONTROL, _EXPIRY, _KINDS]))
+    return list(dict.fromkeys([*wanted, *STABLE_IDS, _CONTROL, _EXPIRY, _LOCK, _LOCKED_AT, _KINDS]))
 
 
 def refusal_reason(message: str) -> tuple[str, bool]:
@@ -142,6 +147,14 @@ def _stable_id(entry: Entry) -> str:
         if value and len(value) <= _STABLE_ID_LIMIT:
             return f"{attribute}:{value.hex() if attribute == _BINARY else _text(value)}"
     return ""
+
+
+def _is_locked(entry: Entry) -> bool:
+    return _first(entry, [_LOCK]).lower() == "true" or _first(entry, [_LOCKED_AT]) == _LOCKED_FOR_GOOD
+
+
+def _is_disabled(entry: Entry, now: datetime) -> bool:
+    return bool(_number(entry, _CONTROL) & _DISABLED) or _is_over(entry, now)
 
 
 def _is_over(entry: Entry, now: datetime) -> bool:

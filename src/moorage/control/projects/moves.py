@@ -1,5 +1,8 @@
 """Moves of projects and groups: another path, or another place. Callers decide who may, and look after images."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.dispatch import Signal
 
@@ -9,12 +12,36 @@ from moorage.control.namespaces.changes import free_path, take_path
 from moorage.control.namespaces.models import Namespace, PlaceKind, TakenPath
 from moorage.control.namespaces.old_paths import remember_old_paths
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
-from moorage.control.projects.models import Project
+from moorage.control.projects.models import Project, Projects
 from moorage.control.projects.rules import Visibility, is_possible_below
 from moorage.control.refusals import refused
 
 PLACE_MOVED = Signal()
-"""Sent in the transaction of a move, with ``namespace_ids``: those of namespaces that have less by it, or more."""
+"""Sent in the transaction of a move, with a ``PlaceMove``; who hears of it may refuse one that has not begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceMove:
+    """A move of a project, or of a group with all that is in it, as it was done to the rows."""
+
+    place: Project | Namespace
+    """As it is now."""
+    old_path: str
+    new_path: str
+    left_ids: Collection[int]
+    """Namespaces that have less by it."""
+    entered_ids: Collection[int]
+    """Namespaces that have more by it."""
+    has_begun: bool
+    """True: its images are there already, so that it is too late to refuse it."""
+    by: Actor
+
+    @property
+    def projects(self) -> Projects:
+        """The projects that have another path by it."""
+        if isinstance(self.place, Project):
+            return Project.objects.filter(pk=self.place.pk)
+        return Project.objects.within(self.place)
 
 
 @transaction.atomic
@@ -40,7 +67,7 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
     project.namespace, project.path = namespace, path
     project.save(update_fields=["namespace", "path", "full_path", "updated_at"])
     record("project_moved", project, by=by, full_path=[old, project.full_path])
-    PLACE_MOVED.send(Project, namespace_ids=old_ids ^ set(namespace.lineage_ids))
+    _tell(project, (old, project.full_path), (old_ids, set(namespace.lineage_ids)), has_begun=has_begun, by=by)
     return project
 
 
@@ -55,7 +82,7 @@ def move_group(
     Raises:
         ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer.
     """
-    old, old_lineage, old_ids = group.full_path, group.lineage, group.lineage_ids
+    old, old_lineage, old_ids = group.full_path, group.lineage, set(group.lineage_ids)
     if parent is not None:
         if not parent.is_group:
             raise refused("parent", "is not a group")
@@ -81,8 +108,28 @@ def move_group(
     Namespace.objects.bulk_update(groups, ["full_path", "lineage"])
     Project.objects.bulk_update(projects, ["full_path"])
     record("group_moved", group, by=by, full_path=[old, group.full_path])
-    PLACE_MOVED.send(Namespace, namespace_ids=set(old_ids) ^ set(group.lineage_ids))
+    _tell(group, (old, group.full_path), (old_ids, set(group.lineage_ids)), has_begun=has_begun, by=by)
     return group
+
+
+def _tell(
+    place: Project | Namespace,
+    paths: tuple[str, str],
+    above: tuple[set[int], set[int]],
+    *,
+    has_begun: bool,
+    by: Actor,
+) -> None:
+    move = PlaceMove(
+        place=place,
+        old_path=paths[0],
+        new_path=paths[1],
+        left_ids=above[0] - above[1],
+        entered_ids=above[1] - above[0],
+        has_begun=has_begun,
+        by=by,
+    )
+    PLACE_MOVED.send(type(place), move=move)
 
 
 def _follow(rows: list[Namespace | Project], old: str, new: str) -> None:

@@ -86,6 +86,8 @@ class Standing:
     is_admin: bool = False
     is_of_project: bool = False
     """For a deploy token: its project, or a project of its group. For a job token: the job's own project."""
+    runs_jobs: bool = False
+    """For a job token of the project: its user is a developer still, or an administrator, as when it was made."""
     is_let_in: bool = False
     """For a job token: the project has allowed the job's project."""
 
@@ -172,9 +174,9 @@ def _of_role(feature: FeatureLevel, visibility: Visibility, who: Standing) -> fr
 
 
 def _of_job(feature: FeatureLevel, visibility: Visibility, who: Standing) -> frozenset[ImageRight]:
-    if who.is_of_project:
+    if who.is_of_project and who.runs_jobs:
         return _OF_JOB
-    if not who.is_let_in:
+    if not (who.is_of_project or who.is_let_in):
         return _open_to_all(feature, visibility)
     return _of_role(feature, visibility, who) & _READ_ONLY
 

@@ -36,6 +36,7 @@ def role_in_namespace(user: User, namespace: Namespace, today: date) -> AccessLe
 def standing_in_project(who: Requester, project: Project) -> Standing:
     """Return how *project* sees *who*."""
     user, today = who.user, timezone.now().date()
+    role = role_in_project(user, project, today) if user is not None else AccessLevel.NONE
     is_of_project = is_let_in = False
     if who.deploy_token is not None:
         is_of_project = who.deploy_token.reaches(project)
@@ -45,10 +46,11 @@ def standing_in_project(who: Requester, project: Project) -> Standing:
     return Standing(
         credential=who.credential,
         scopes=who.scopes,
-        role=role_in_project(user, project, today) if user is not None else AccessLevel.NONE,
+        role=role,
         # The job of an administrator is not an administrator.
         is_admin=user is not None and user.is_admin and who.credential is not CredentialKind.JOB_TOKEN,
         is_of_project=is_of_project,
+        runs_jobs=user is not None and (user.is_admin or role >= AccessLevel.DEVELOPER),
         is_let_in=is_let_in,
     )
 

@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.projects.models import Project
+from moorage.control.projects.moves import PlaceMove
 from moorage.control.protection.models import ProtectedTagPattern, RepositoryProtection
-from moorage.control.protection.rules import TAG_RULES_LIMIT, ProtectionLevel
+from moorage.control.protection.rules import TAG_RULES_LIMIT, ProtectionLevel, moved_pattern
 from moorage.control.refusals import ChangeRefused, refused
 from moorage.control.registry.connection import the_registry
 
@@ -114,6 +115,21 @@ def delete_rule(row: RepositoryProtection | ProtectedTagPattern, *, by: Actor) -
     """Delete a rule of either kind."""
     record(f"{row.audit_kind}_deleted", row, by=by, project=row.project.full_path, **_levels(row))
     row.delete()
+
+
+def follow_move(*, move: PlaceMove, **_: object) -> None:
+    """Have rules about repositories cover these at their new path as they did at the old one. It hears of each move."""
+    rows = RepositoryProtection.objects.filter(project__in=move.projects).select_related("project")
+    # From the far end, so that none takes the pattern of one that has yet to go.
+    is_longer = len(move.new_path) > len(move.old_path)
+    for row in sorted(rows, key=lambda row: len(row.repository_path_pattern), reverse=is_longer):
+        pattern = moved_pattern(row.repository_path_pattern, move.old_path, move.new_path)
+        if pattern == row.repository_path_pattern:
+            continue
+        # One of this pattern was of a place that the project left before rules followed: it covered nothing.
+        RepositoryProtection.objects.filter(project=row.project, repository_path_pattern=pattern).delete()
+        row.repository_path_pattern = pattern
+        _save(row, "changed", by=move.by)
 
 
 def _set(row: RepositoryProtection | ProtectedTagPattern, values: dict[str, str]) -> None:

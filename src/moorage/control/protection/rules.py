@@ -134,6 +134,18 @@ class ProtectionObstacle(StrEnum):
     IMMUTABLE = "immutable"
 
 
+def moved_pattern(pattern: str, old_path: str, new_path: str) -> str:
+    """Return the pattern that covers after a move what *pattern* covered before; itself if it was of another place.
+
+    Where that is longer than a pattern may be, it covers more, and never less.
+    """
+    old, new = old_path.lower(), new_path.lower()
+    if not pattern.startswith(old):
+        return pattern
+    found = new + pattern[len(old) :]
+    return found if len(found) <= REPOSITORY_PATTERN_LIMIT else found[: REPOSITORY_PATTERN_LIMIT - 1] + _WILDCARD
+
+
 def is_push_protected(rules: Iterable[RepositoryRule], path: str, person: Person | None) -> bool:
     """Return whether a rule forbids to push to the repository at *path*; None: a deploy token, which none holds.
 

@@ -106,8 +106,10 @@ def _linked(user: User, claims: IdentityClaims, terms: AccountTerms) -> User:
 
 
 def _made(claims: IdentityClaims, terms: AccountTerms) -> User:
+    # Else who gives another's address here would have an account wait for them, which they are linked to later.
+    email = claims.email if claims.is_email_verified else ""
     try:
-        user = create_user(_free_username(claims), by=SYSTEM, name=claims.name[:255], email=claims.email)
+        user = create_user(_free_username(claims), by=SYSTEM, name=claims.name[:255], email=email)
     except ChangeRefused as exc:
         msg = gettext("no account can be made for you here: %s") % exc
         raise StrangerRefused(msg) from None

@@ -144,8 +144,11 @@ def _denial_of_deploy_token(action: str, right: ImageRight, who: Standing) -> st
 def _denial_of_job(action: str, who: Standing) -> str:
     if action == "*":
         return "a job may pull, push and delete; * is for users"
-    if action != "pull":
+    if action != "pull" and not who.is_of_project:
         return f"a job may {action} in its own project only"
+    if who.is_of_project:
+        least = AccessLevel.REPORTER if action == "pull" else AccessLevel.DEVELOPER
+        return f"the user of the job is {_role(who.role)} here, and {action} needs {_role(least)}"
     if not who.is_let_in:
         return "the project does not let jobs of other projects in, or not those of this one"
     return f"the user of the job is {_role(who.role)} here, and pull needs {_role(AccessLevel.REPORTER)}"

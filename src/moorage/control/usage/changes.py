@@ -1,6 +1,5 @@
 """Changes of quotas and of sizes. Who may ask for them is decided by callers: administrators."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -11,8 +10,10 @@ from moorage.control.audit.actors import SYSTEM, Actor
 from moorage.control.audit.changes import record
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
-from moorage.control.refusals import ChangeRefused
+from moorage.control.projects.moves import PlaceMove
+from moorage.control.refusals import ChangeRefused, refused
 from moorage.control.usage.models import DailyUsage, UsagePlace
+from moorage.control.usage.questions import move_obstacle
 from moorage.control.usage.rules import QuotaState
 
 SETTLE = timedelta(seconds=10)
@@ -65,9 +66,15 @@ def note_change(project: Project, *, now: datetime | None = None) -> None:
     rows.filter(is_later, owner="").update(due_at=moment + SETTLE)
 
 
-def note_move(*, namespace_ids: Collection[int], **_: object) -> None:
-    """Have namespaces measured at once: something has left them, or come to them. It hears of each move."""
-    now = timezone.now()
+def note_move(*, move: PlaceMove, **_: object) -> None:
+    """Have namespaces measured at once: something has left them, or come to them. It hears of each move.
+
+    Raises:
+        ChangeRefused: what is moved would take more room there than a hard quota leaves.
+    """
+    if not move.has_begun and (reason := move_obstacle(move.place, move.entered_ids)):
+        raise refused("base", reason)
+    now, namespace_ids = timezone.now(), [*move.left_ids, *move.entered_ids]
     for namespace in Namespace.objects.filter(pk__in=namespace_ids, usage=None):
         ensure_place(namespace)
     rows = UsagePlace.objects.filter(namespace__in=namespace_ids)

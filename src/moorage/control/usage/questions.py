@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from django.db.models import Q
 
+from moorage.control.images.models import ImageRepository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
 from moorage.control.usage.models import UsagePlace, UsagePlaces
-from moorage.control.usage.rules import QuotaState, refusal_of_push
+from moorage.control.usage.rules import QuotaState, refusal_of_move, refusal_of_push
 
 CHUNK = 1000
 """Rows that are in memory at once."""
@@ -106,6 +107,24 @@ def namespace_obstacle(namespace: Namespace) -> str:
     for row in rows.select_related("namespace").order_by("pk"):
         if row.state is QuotaState.HARD:
             return refusal_of_push(row.audit_name, row.size_bytes or 0, row.hard_bytes or 0)
+    return ""
+
+
+def move_obstacle(place: Project | Namespace, namespace_ids: Collection[int]) -> str:
+    """Return why *place* cannot be moved to where it would count in these namespaces; empty: their quotas have room.
+
+    Sizes are those that were measured last. Where that of *place* is not known yet, a full namespace takes no images.
+    """
+    size_bytes = usage_of(place).size_bytes
+    if size_bytes is None:
+        projects = [place] if isinstance(place, Project) else Project.objects.within(place)
+        size_bytes = 1 if ImageRepository.objects.filter(project__in=projects).exists() else 0
+    if not size_bytes:
+        return ""
+    rows = UsagePlace.objects.filter(namespace__in=namespace_ids, hard_bytes__isnull=False, size_bytes__isnull=False)
+    for row in rows.select_related("namespace").order_by("pk"):
+        if (row.size_bytes or 0) + size_bytes > (row.hard_bytes or 0):
+            return refusal_of_move(row.audit_name, row.size_bytes or 0, row.hard_bytes or 0)
     return ""
 
 

@@ -68,6 +68,14 @@ def refusal_of_push(name: str, size_bytes: int, hard_bytes: int) -> str:
     )
 
 
+def refusal_of_move(name: str, size_bytes: int, hard_bytes: int) -> str:
+    """Return the reason for which nothing with images is moved into *name*."""
+    return (
+        f"{name} has no room for these images in its quota: {shown_size(size_bytes)} of {shown_size(hard_bytes)} are "
+        "used; delete images, or ask an administrator for more"
+    )
+
+
 def shown_size(size_bytes: float) -> str:
     """Return a number of bytes with three digits and its unit."""
     amount, unit = size_bytes, 0

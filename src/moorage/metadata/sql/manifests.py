@@ -77,6 +77,7 @@ class SqlManifests(ManifestStore):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
+        fixed: Collection[Tag] = (),
     ) -> None:
         make = NewManifest.of
         if len(manifest.references) > PORTION:
@@ -86,7 +87,8 @@ class SqlManifests(ManifestStore):
             new, needed = make(stored, manifest, configuration), _keys(required)
         told = await aside(len(stored.payload), cause.announcer.manifest_pushed, name, stored, manifest, tags)
         names = sorted(tag.text for tag in tags)
-        change = ManifestChange(manifest=new, tags=names, required=needed, at=now(), cause=cause)
+        kept = sorted(tag.text for tag in fixed)
+        change = ManifestChange(manifest=new, tags=names, required=needed, at=now(), cause=cause, fixed=kept)
         missing = await self._pushes.put_manifest(name, change, told=told)
         if missing:
             raise ReferencesUnknown.of(missing)

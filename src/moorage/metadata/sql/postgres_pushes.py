@@ -6,6 +6,7 @@ The functions are made by migrations: ``link_blob_v2``, ``link_placed_blob_v1`` 
 
 from collections.abc import Sequence
 
+from moorage.metadata.base import TagThere
 from moorage.metadata.sql.digest_keys import digest_of
 from moorage.metadata.sql.journal_rows import QUERIES
 from moorage.metadata.sql.outbox import as_lists
@@ -39,5 +40,14 @@ class PostgresPushes(PushWriter):
         query, lists = ("put_manifest_telling", as_lists(told)) if told else ("put_manifest", ())
         cause = (change.cause.request_id, change.cause.actor, change.cause.reason)
         arguments = (name.text, *change.manifest.arguments(), change.tags, change.required, change.at, *cause)
-        rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
+        if not change.fixed:
+            rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
+            return [digest_of(key) for key in rows[0][0]]
+        async with self._database.transaction(repository=name.text) as transaction:
+            for tag in change.fixed:  # A tag that is not there yet has no row that could be locked.
+                await transaction.all(QUERIES["hold_tag"], f"{name.text}:{tag}")
+            there = await transaction.all(QUERIES["tags_there"], name.text, list(change.fixed))
+            if there:
+                raise TagThere(there[0][0])
+            rows = await transaction.all(QUERIES[query], *arguments, *lists)
         return [digest_of(key) for key in rows[0][0]]

@@ -40,6 +40,8 @@ class ManifestChange:
     """Digests without which nothing is written."""
     at: datetime
     cause: Cause
+    fixed: Sequence[str] = ()
+    """Those of the tags that must not be there yet. Sorted, as the tags are."""
 
 
 class PushWriter(ABC):
@@ -53,4 +55,8 @@ class PushWriter(ABC):
     async def put_manifest(
         self, name: RepositoryName, change: ManifestChange, *, told: Sequence[Notice]
     ) -> Sequence[Digest]:
-        """Write a manifest, its tags, what is *told* of it. Return what is required and missing: then nothing is."""
+        """Write a manifest, its tags, what is *told* of it. Return what is required and missing: then nothing is.
+
+        Raises:
+            TagThere: a fixed tag is there. Nothing is written.
+        """

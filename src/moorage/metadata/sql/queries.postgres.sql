@@ -69,6 +69,13 @@ SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
 -- mend_size --
 UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;
 
+-- hold_tag --
+SELECT 1 FROM pg_advisory_xact_lock(hashtextextended($1::text, 0));
+
+-- tags_there --
+SELECT t.name FROM tags t JOIN repositories r ON r.id = t.repository_id
+WHERE r.path = $1::text AND t.name = ANY($2::text[]) ORDER BY t.name;
+
 -- put_manifest --
 SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from moorage.metadata.base import TagThere
 from moorage.metadata.sql.digest_keys import digest_of, portions
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, repository_id
 from moorage.metadata.sql.outbox import write_notices
@@ -99,6 +100,8 @@ async def _point_tags(
     is_published = False
     for tag in change.tags:
         row = await transaction.first(QUERIES["tag_target"], repository, tag)
+        if row is not None and tag in change.fixed:
+            raise TagThere(tag)
         if row is not None and row[1] == change.manifest.digest:
             continue
         if row is None:

@@ -22,6 +22,7 @@ from moorage.control.audit.actors import Actor
 from moorage.control.pages.page_answers import done, not_done, see_other
 from moorage.control.refusals import ChangeRefused
 from moorage.control.sign_in.guards import for_me, for_me_confirmed
+from moorage.control.sign_in.sessions import end_sessions, own_session
 from moorage.control.sign_in.sign_in_forms import CodeForm
 from moorage.control.sign_in.signing_in import finish, half_signed_in, note_wrong_factor
 
@@ -52,13 +53,13 @@ def set_up_totp(request: HttpRequest, user: User) -> HttpResponse:
 
     if request.method != "POST" or _KEY not in request.session:
         request.session[_KEY] = new_totp_key().hex()
-    key = bytes.fromhex(request.session[_KEY])
+    key, is_first = bytes.fromhex(request.session[_KEY]), not has_second_factor(user)
     form = CodeForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and form.carries_out(
         lambda: add_totp(user, key, form.cleaned_data["code"], by=_actor(request, user))
     ):
         del request.session[_KEY]
-        return _added(request, user)
+        return _added(request, user, is_first=is_first)
     address = address_of_key(key, site=f"Moorage {request.get_host()}", username=user.username)
     context = {"tab": "factor", "form": form, "key": text_of_key(key), "picture": picture_of(address)}
     return render(request, "sign_in/totp.html", context, status=422 if form.is_bound else 200)
@@ -99,11 +100,12 @@ def add_security_key(request: HttpRequest, user: User) -> HttpResponse:
     """Take what a new security key has answered."""
     from moorage.control.sign_in import security_keys  # noqa: PLC0415 - dear, and for few
 
+    is_first = not has_second_factor(user)
     try:
         security_keys.register(request, user, _answer(request), by=_actor(request, user))
     except ChangeRefused as exc:
         return not_done(request, str(exc), _PAGE)
-    return _added(request, user)
+    return _added(request, user, is_first=is_first)
 
 
 @require_POST
@@ -131,8 +133,13 @@ def check_key(request: HttpRequest) -> HttpResponse:
     return not_done(request, _("The security key was not taken. Try again, or use a code."), "/-/sign-in/second-factor")
 
 
-def _added(request: HttpRequest, user: User) -> HttpResponse:
-    """After the first factor recovery codes are shown; later they are there already."""
+def _added(request: HttpRequest, user: User, *, is_first: bool) -> HttpResponse:
+    """After the first factor recovery codes are shown; later they are there already.
+
+    Other sessions end with the first one: whoever has the password may be in one of them, and would stay.
+    """
+    if is_first:
+        end_sessions(user, by=_actor(request, user), but=own_session(request))
     if recovery_codes_left(user):
         return done(request, _("The second factor is added."), _PAGE)
     return _codes(request, user)

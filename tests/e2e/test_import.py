@@ -1,7 +1,9 @@
 """Images in link files are taken over into a database by the command, as a site would that switches."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -142,3 +144,21 @@ def test_beside_a_registry_that_is_used_only_the_first_step_runs(tmp_path: Path)
     ended = command(tmp_path, config, "--common-blobs", "--row-count")
     assert (ended.returncode, "tags: 5" in ended.stdout) == (0, True)
     assert [path.name for path in tmp_path.glob("*-registry-import.log")]
+
+
+def test_what_goes_wrong_without_an_image_left_out_is_in_the_log_of_the_import(tmp_path: Path) -> None:
+    config = sqlite_config(tmp_path)
+    write_with(Daemon(tmp_path, config=config_for(tmp_path)), ["lib/app"])
+    assert command(tmp_path, config, "up", name="migrate").returncode == 0
+    (file,) = tmp_path.rglob("*.db")
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        refused = "BEGIN SELECT RAISE(ABORT, 'no records today'); END"
+        database.execute(f"CREATE TRIGGER away BEFORE INSERT ON import_statistics {refused}")
+        database.commit()
+    ended = command(tmp_path, config)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (log,) = tmp_path.glob("*-registry-import.log")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (warning,) = {line["msg"] for line in lines if line["level"] == "warning"}
+    assert warning.startswith("the record of this import could not be written: ")
+    assert "no records today" in warning

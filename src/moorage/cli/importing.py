@@ -21,6 +21,7 @@ from moorage.starting.configuration_file import read
 from moorage.starting.import_start import check_tag_concurrency, import_link_files
 from moorage.work.reports import WorkReports
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportWish:
     """The options of the command."""

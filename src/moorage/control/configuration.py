@@ -306,6 +306,6 @@ def _concerns(found: ControlConfiguration) -> Iterator[str]:
     registry, own = found.registry, urlsplit(found.http.host).hostname
     if registry.enabled and own == "localhost" and registry.host != own and is_localhost(registry.host.strip("[]")):
         yield (
-            f"registry.host: it is {registry.host}, and http.host has localhost: new clients such as oras do not log in "
-            "to one name with a token of another; write localhost, and call the registry so"
+            f"registry.host: it is {registry.host}, and http.host has localhost: new clients such as oras do not "
+            "log in to one name with a token of another; write localhost, and call the registry so"
         )

@@ -85,6 +85,7 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
     assert found["unneeded_blobs"] == 0
     assert (tmp_path / "data" / DATABASE_LOCK).exists()
     assert not (tmp_path / "data" / FILESYSTEM_LOCK).exists()
+    assert_nothing_differs(tmp_path)
     with Daemon(tmp_path, config=config) as daemon:
         wire = Wire(daemon.address)
         assert wire.catalogue() == sorted(REPOSITORIES)
@@ -93,6 +94,16 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
         push(wire, "lib/app", {"new": build_image("new")})
         assert "new" in wire.tags("lib/app")
         assert_statistics_tell_of(wire, found)
+
+
+def assert_nothing_differs(folder: Path) -> None:
+    """A check right after an import is content; it counts the manifests that the import has left in storage."""
+    line = [sys.executable, "-m", "moorage", "check", "--json", str(folder / "config.yml")]
+    ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["differences"] == {}
+    assert found["notes"]["payload"]["count"] > 1
 
 
 def assert_statistics_tell_of(wire: Wire, found: Mapping[str, object]) -> None:

@@ -84,6 +84,10 @@ class SecondLook:
                 )
         return found
 
+    def close(self) -> None:
+        """Let go of what was gathered to tell by; to settle more afterwards gathers it anew."""
+        self._payloads.close()
+
     async def _without_row(self, digest: Digest, seen: Stat | None, record: BlobRecord | None) -> Sequence[Certain]:
         if seen is None or await self._look(digest) != seen:
             return ()

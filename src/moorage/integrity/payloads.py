@@ -23,6 +23,12 @@ class Payloads:
             self._digests = await self._read()
         return self._digests.has(digest)
 
+    def close(self) -> None:
+        """Let go of what was read."""
+        if self._digests is not None:
+            self._digests.close()
+            self._digests = None
+
     async def _read(self) -> References:
         found, after = References(), 0
         while rows := await self._manifests.page_of_digests(after=after, limit=_PAGE):

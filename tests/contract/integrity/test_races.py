@@ -92,6 +92,7 @@ async def test_a_blob_that_comes_and_goes_between_any_looks_is_no_difference(
     suspects = {Digest.of(NEW): None}
     found = [certain for certain in await look.settle(suspects) if isinstance(certain.kind, FindingKind)]
     assert found == []
+    look.close()
     hashing.close()
     assert turn >= 3
 
@@ -114,6 +115,7 @@ async def test_what_another_check_marks_between_two_looks_is_its_business(regist
     look = SecondLook(registry.storage, WatchedRecords(SqlBlobRecords(registry.database), mark), payloads, hashing)
     assert await look.settle({LAYER: LAYER}) == []
     assert looks == 2
+    look.close()
     hashing.close()
 
 

@@ -18,6 +18,8 @@ MILLION = 1_000_000
 HOUR_S = 3600
 WORSE_LIMIT = 1.2
 CONNECTIONS = 4
+"""The kernel shares connections out among the workers by their ports: in one round of eight all four are with one of
+two. Each round opens them anew, and medians of rounds are compared."""
 PULLED_BLOBS = 16
 DEAD_BYTES = KIB
 BEGIN_S = 240

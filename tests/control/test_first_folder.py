@@ -27,8 +27,19 @@ def test_the_registry_of_one_machine_has_the_name_of_its_realm(tmp_path: Path) -
         assert config["auth"]["token"]["realm"] == "http://localhost:8080/jwt/auth"
         assert control["registry"]["host"] == "localhost"
         assert read_control(made.control, {}).configuration.registry.port == 5000
+        assert read_control(made.control, {}).warnings == ()
     made = prepare_folder(tmp_path / "other", registry_addr="127.0.0.2:5000", control_addr="127.0.0.2:8080")
     assert read_control(made.control, {}).configuration.registry.host == "127.0.0.2"
+
+
+def test_a_folder_of_an_older_start_with_two_names_for_one_machine_is_warned_of(tmp_path: Path) -> None:
+    made = prepare_folder(tmp_path, registry_addr="127.0.0.1:5000", control_addr="127.0.0.1:8080")
+    text = made.control.read_text()
+    assert "  host: localhost\n" in text
+    made.control.write_text(text.replace("  host: localhost\n", "  host: 127.0.0.1\n"))
+    (warning,) = read_control(made.control, {}).warnings
+    assert warning.startswith("registry.host: it is 127.0.0.1, and http.host has localhost: ")
+    assert warning.endswith("write localhost, and call the registry so")
 
 
 def test_a_site_with_a_name_has_pages_on_443_the_registry_on_5050_and_sends_people_on_from_80(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Images in link files are taken over into a database by the command, as a site would that switches."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -83,6 +85,7 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
     assert found["unneeded_blobs"] == 0
     assert (tmp_path / "data" / DATABASE_LOCK).exists()
     assert not (tmp_path / "data" / FILESYSTEM_LOCK).exists()
+    assert_nothing_differs(tmp_path)
     with Daemon(tmp_path, config=config) as daemon:
         wire = Wire(daemon.address)
         assert wire.catalogue() == sorted(REPOSITORIES)
@@ -91,6 +94,16 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
         push(wire, "lib/app", {"new": build_image("new")})
         assert "new" in wire.tags("lib/app")
         assert_statistics_tell_of(wire, found)
+
+
+def assert_nothing_differs(folder: Path) -> None:
+    """A check right after an import is content; it counts the manifests that the import has left in storage."""
+    line = [sys.executable, "-m", "moorage", "check", "--json", str(folder / "config.yml")]
+    ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["differences"] == {}
+    assert found["notes"]["payload"]["count"] > 1
 
 
 def assert_statistics_tell_of(wire: Wire, found: Mapping[str, object]) -> None:
@@ -142,3 +155,21 @@ def test_beside_a_registry_that_is_used_only_the_first_step_runs(tmp_path: Path)
     ended = command(tmp_path, config, "--common-blobs", "--row-count")
     assert (ended.returncode, "tags: 5" in ended.stdout) == (0, True)
     assert [path.name for path in tmp_path.glob("*-registry-import.log")]
+
+
+def test_what_goes_wrong_without_an_image_left_out_is_in_the_log_of_the_import(tmp_path: Path) -> None:
+    config = sqlite_config(tmp_path)
+    write_with(Daemon(tmp_path, config=config_for(tmp_path)), ["lib/app"])
+    assert command(tmp_path, config, "up", name="migrate").returncode == 0
+    (file,) = tmp_path.rglob("*.db")
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        refused = "BEGIN SELECT RAISE(ABORT, 'no records today'); END"
+        database.execute(f"CREATE TRIGGER away BEFORE INSERT ON import_statistics {refused}")
+        database.commit()
+    ended = command(tmp_path, config)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (log,) = tmp_path.glob("*-registry-import.log")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (warning,) = {line["msg"] for line in lines if line["level"] == "warning"}
+    assert warning.startswith("the record of this import could not be written: ")
+    assert "no records today" in warning

@@ -21,8 +21,6 @@ from moorage.starting.configuration_file import read
 from moorage.starting.import_start import check_tag_concurrency, import_link_files
 from moorage.work.reports import WorkReports
 
-"""So many of the things that were left out are printed; the log and JSON have more."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportWish:
@@ -86,7 +84,10 @@ def run(path: Path | None, wish: ImportWish) -> int:
         def done(name: str) -> None:
             _write(log, "info", "repository taken over", repository=name)
 
-        teller = Teller(reports, left_out=left_out, done=done)
+        def warned(message: str) -> None:
+            _write(log, "warning", message)
+
+        teller = Teller(reports, left_out=left_out, done=done, warned=warned)
         try:
             rows = asyncio.run(import_link_files(config, options, teller, gitlab=wish.gitlab))
         except KeyboardInterrupt:

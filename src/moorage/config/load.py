@@ -15,6 +15,7 @@ from moorage.config.documents import NotYAML, WrittenValue, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
 from moorage.config.misplaced import misplaced_guard
+from moorage.config.old_keys import old_key_warnings
 from moorage.config.realms import realm_warnings
 from moorage.config.refusals import refusals
 from moorage.config.root import Config
@@ -138,6 +139,7 @@ class _Reading:
             raise ConfigurationError([overrides.named(mistake) for mistake in self.mistakes], self.warnings)
         self.warnings += bare_durations(given, _schema())
         self.warnings += realm_warnings(config)
+        self.warnings += old_key_warnings(config)
         for where, hint in unknown_options(config):
             self.unknown.append(where)
             self.warnings.append(f"{where}: unknown key, ignored{hint}")

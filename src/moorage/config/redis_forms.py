@@ -18,14 +18,14 @@ def main_redis(section: Redis) -> RedisConnection | None:
     tls = section.tls
     if not tls.enabled and (tls.certificate or tls.key or tls.rootcas):
         tls = tls.model_copy(update={"enabled": True})  # Distribution has no switch.
-    size = section.poolsize or section.pool.maxactive or section.pool.size
+    size = section.poolsize or section.pool.connections
     given = {name: getattr(section, name) for name in RedisConnection.model_fields}
     given |= {
         "enabled": True,
         "addr": addr,
         "mainname": section.mainname or section.mastername,
         "tls": tls,
-        "pool": section.pool.model_copy(update={"size": size}),
+        "pool": section.pool.model_copy(update={"size": size, "maxactive": 0}),
     }
     return RedisConnection.model_construct(**given)
 

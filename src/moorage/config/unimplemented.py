@@ -55,5 +55,7 @@ def _is_off(value: Mapping[str, Any], node: Node, path: str) -> bool:
 
 
 def _is_default(value: object, default: object) -> bool:
-    # 1h and 60m are the same. What is no duration was found before.
-    return (parse_duration(value) if isinstance(default, timedelta) else value) == default
+    # 1h and 60m are the same, and drivers take text for a number. What is no duration was found before.
+    if isinstance(default, timedelta):
+        return parse_duration(value) == default
+    return value == default or (isinstance(value, str) and value.lower() == str(default).lower())

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
+from moorage.auth.addresses import is_localhost
 from moorage.config.documents import NotYAML, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
@@ -192,7 +194,7 @@ def load_control(text: str, environ: Mapping[str, str], *, folder: Path) -> Load
     mistakes += [*more, *_checked(found)]
     if mistakes:
         raise ConfigurationError([overrides.named(one) for one in mistakes], overrides.warnings)
-    return LoadedControl(found, folder, tuple(overrides.warnings))
+    return LoadedControl(found, folder, (*overrides.warnings, *_concerns(found)))
 
 
 def _without_empty(value: object) -> object:
@@ -297,3 +299,13 @@ def _checked_registry(found: ControlConfiguration) -> Iterator[Mistake]:
         yield Mistake("registry.key", f"{registry.key} is not there")
     if not is_host(registry.host):
         yield Mistake("registry.host", "a host without scheme, port and path is needed, such as registry.example.com")
+
+
+def _concerns(found: ControlConfiguration) -> Iterator[str]:
+    """Say what can be used, and does not help everybody."""
+    registry, own = found.registry, urlsplit(found.http.host).hostname
+    if registry.enabled and own == "localhost" and registry.host != own and is_localhost(registry.host.strip("[]")):
+        yield (
+            f"registry.host: it is {registry.host}, and http.host has localhost: new clients such as oras do not "
+            "log in to one name with a token of another; write localhost, and call the registry so"
+        )

@@ -48,6 +48,9 @@ class Judge(Protocol):
     async def judge(self, suspects: Mapping[Digest, Outcome]) -> Judgement:
         """Look again, and repair what is to be repaired."""
 
+    def close(self) -> None:
+        """Let go of what was gathered to judge by: nothing more is asked."""
+
 
 class DatabaseJudge:
     """Compares storage with a database."""
@@ -71,6 +74,10 @@ class DatabaseJudge:
             else:
                 found.findings.append(await self._finding(certain, certain.kind))
         return found
+
+    def close(self) -> None:
+        """See :class:`Judge`."""
+        self._look.close()
 
     async def _finding(self, certain: Certain, kind: FindingKind) -> Finding:
         done, why_not = ("", "") if self._repairs is None else await self._repairs.apply(certain)
@@ -137,17 +144,18 @@ class BlobCheck:
         after: Place = tuple(position.split("/")) if position else ()
         walk = sightings(self._storage, self._judge.records, after=after)
         batch = _Batch()
-        try:
-            async with contextlib.aclosing(hashed(walk, self._hashing)) as found, contextlib.aclosing(walk):
-                async for seen, outcome in found:
-                    batch.add(seen, outcome, self._judge)
-                    if batch.is_full:
-                        await self._settle(progress, batch)
-                        batch = _Batch()
-        except PathUnknown as exc:
-            await self._refuse_nothing(exc)
-        if batch.place:
-            await self._settle(progress, batch)
+        with contextlib.closing(self._judge):
+            try:
+                async with contextlib.aclosing(hashed(walk, self._hashing)) as found, contextlib.aclosing(walk):
+                    async for seen, outcome in found:
+                        batch.add(seen, outcome, self._judge)
+                        if batch.is_full:
+                            await self._settle(progress, batch)
+                            batch = _Batch()
+            except PathUnknown as exc:
+                await self._refuse_nothing(exc)
+            if batch.place:
+                await self._settle(progress, batch)
 
     async def _settle(self, progress: CheckProgress, batch: _Batch) -> None:
         judgement = await self._judge.judge(batch.suspects)

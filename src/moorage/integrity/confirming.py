@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from moorage.errors import BackendError
 from moorage.integrity.findings import FindingKind, Note
 from moorage.integrity.hashing import Hashing
+from moorage.integrity.payloads import Payloads
 from moorage.integrity.sightings import Outcome, Sighting, read
 from moorage.integrity.walking import stat_of
 from moorage.metadata.integrity import BlobRecord, BlobRecordStore, BlobRow
@@ -55,9 +56,10 @@ def is_odd(sighting: Sighting, outcome: Outcome) -> bool:
 class SecondLook:
     """Looks again."""
 
-    def __init__(self, storage: StorageDriver, records: BlobRecordStore, hashing: Hashing) -> None:
+    def __init__(self, storage: StorageDriver, records: BlobRecordStore, payloads: Payloads, hashing: Hashing) -> None:
         self._storage = storage
         self._records = records
+        self._payloads = payloads
         self._hashing = hashing
 
     async def settle(self, suspects: Mapping[Digest, Outcome]) -> Sequence[Certain]:
@@ -82,11 +84,19 @@ class SecondLook:
                 )
         return found
 
+    def close(self) -> None:
+        """Let go of what was gathered to tell by; to settle more afterwards gathers it anew."""
+        self._payloads.close()
+
     async def _without_row(self, digest: Digest, seen: Stat | None, record: BlobRecord | None) -> Sequence[Certain]:
         if seen is None or await self._look(digest) != seen:
             return ()
         is_known = record is not None or seen.names > 1
-        kind: FindingKind | Note = Note.AWAITING_REVIEW if is_known else FindingKind.BYTES_UNKNOWN
+        kind: FindingKind | Note = FindingKind.BYTES_UNKNOWN
+        if is_known:
+            kind = Note.AWAITING_REVIEW
+        elif await self._payloads.has(digest):
+            kind = Note.PAYLOAD
         return [Certain(digest=digest, kind=kind, size_bytes=seen.size_bytes, seen=seen)]
 
     async def _with_row(self, outcome: Outcome, seen: Stat | None, digest: Digest, row: BlobRow) -> Sequence[Certain]:

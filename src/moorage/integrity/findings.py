@@ -60,13 +60,19 @@ class Note(Enum):
 
     AWAITING_REVIEW = "awaiting-review"
     UNREFERENCED = "unreferenced"
+    PAYLOAD = "payload"
 
     @property
     def meaning(self) -> str:
         """The meaning, for people."""
-        if self is Note.AWAITING_REVIEW:
-            return "bytes that are being pushed, or that garbage collection is going to remove"
-        return "bytes that nothing refers to: garbage collection would free them"
+        return _MEANINGS_OF_NOTES[self]
+
+
+_MEANINGS_OF_NOTES = {
+    Note.AWAITING_REVIEW: "bytes that are being pushed, or that garbage collection is going to remove",
+    Note.UNREFERENCED: "bytes that nothing refers to: garbage collection would free them",
+    Note.PAYLOAD: "manifests that the database has too: an import leaves them, for the way back to link files",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,10 @@ class ManifestRecordStore(ABC):
         """The next manifests, in the order of their ids; no more once their payloads have *limit_bytes*."""
 
     @abstractmethod
+    async def page_of_digests(self, *, after: int, limit: int) -> Sequence[tuple[int, Digest]]:
+        """The ids and digests of the next manifests, in the order of their ids."""
+
+    @abstractmethod
     async def look(self, ids: Collection[int]) -> Mapping[int, ManifestRecord]:
         """These manifests, those of them that are there."""
 

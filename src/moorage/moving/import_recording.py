@@ -1,20 +1,17 @@
 """The record of an import as it goes on: written when it begins, and with each phase that begins or ends.
 
-No import fails for want of its record: what cannot be written then is said on the log, and left out.
+No import fails for want of its record: what cannot be written then is said in the log of the import, and left out.
 """
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from moorage.errors import BackendError, MoorageError
 from moorage.metadata.import_records import ImportPhase, ImportRecord, ImportRecords, PhaseRecord
-from moorage.moving.outcome import Outcome
-
-_LOG = logging.getLogger(__name__)
+from moorage.moving.outcome import Teller
 
 _INTERRUPTED = "interrupted"
 
@@ -22,10 +19,10 @@ _INTERRUPTED = "interrupted"
 class ImportRecording:
     """The record of one run; of a run that is killed it stays as it was written last."""
 
-    def __init__(self, records: ImportRecords | None, outcome: Outcome, storage_driver: str) -> None:
-        """*records*: None: there is no record."""
+    def __init__(self, records: ImportRecords | None, teller: Teller, storage_driver: str) -> None:
+        """*records*: None: there is no record. *teller*: has the counts, and hears of what cannot be written."""
         self._records = records
-        self._outcome = outcome
+        self._teller = teller
         self._record = ImportRecord(storage_driver=storage_driver, started_at=_now())
         self._number: int | None = None
 
@@ -68,20 +65,21 @@ class ImportRecording:
     async def _write(self) -> None:
         if self._records is None:
             return
+        outcome = self._teller.outcome
         self._record = replace(
             self._record,
-            repositories=self._outcome.repositories,
-            tags=self._outcome.tags,
-            manifests=self._outcome.manifests,
-            blobs=self._outcome.common_blobs,
-            blobs_size_bytes=self._outcome.common_blobs_size_bytes,
+            repositories=outcome.repositories,
+            tags=outcome.tags,
+            manifests=outcome.manifests,
+            blobs=outcome.common_blobs,
+            blobs_size_bytes=outcome.common_blobs_size_bytes,
         )
         try:
             if self._number is None:
                 self._number = await self._records.begin(self._record)
             await self._records.write(self._number, self._record)
         except BackendError as exc:
-            _LOG.warning("the record of this import could not be written: %s", exc)
+            self._teller.warned(f"the record of this import could not be written: {exc}")
 
 
 def _now() -> datetime:

@@ -99,7 +99,7 @@ class Import:
         self._teller = teller
         self._outcome = teller.outcome
         written = records if options.is_recorded and not options.dry_run else None
-        self._recording = ImportRecording(written, teller.outcome, options.storage_driver)
+        self._recording = ImportRecording(written, teller, options.storage_driver)
         self._note = ImportNote(database=options.database)
         self._goes_on = False
         self._check = _unannounced

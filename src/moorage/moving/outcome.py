@@ -77,7 +77,7 @@ def _unheard(_: object) -> None:
 
 
 class Teller:
-    """Tells of work as it goes on: counts for people, and each thing that was left out for the log."""
+    """Tells of work as it goes on: counts for people, and for the log each thing that was left out or went wrong."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Teller:
         *,
         left_out: Callable[[LeftOut], object] = _unheard,
         done: Callable[[str], object] = _unheard,
+        warned: Callable[[str], object] = _unheard,
     ) -> None:
         """Take who is told.
 
@@ -92,11 +93,13 @@ class Teller:
             reports: hears how far the work is.
             left_out: hears of each thing that is left out.
             done: hears of each repository that is done.
+            warned: hears of what went wrong without an image being left out.
         """
         self.outcome = Outcome()
         self.reports = reports
         self._log = left_out
         self.done = done
+        self.warned = warned
 
     def leave_out(self, kind: LeftOutKind, path: str, reason: str) -> None:
         """Note a thing that cannot be moved; the work goes on without it."""

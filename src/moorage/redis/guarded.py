@@ -50,7 +50,7 @@ class GuardedRedis:
 
         *observe*: is told the name at each failure.
         """
-        connections = settings.pool.size or _DEFAULT_CONNECTIONS
+        connections = settings.pool.connections or _DEFAULT_CONNECTIONS
         self.name = name
         self.uses: Counter[str] = Counter()
         """Counts uses: ``hit`` where a connection was there, else ``miss``; and those that took too long."""

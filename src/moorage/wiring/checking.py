@@ -12,6 +12,7 @@ from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.integrity.layout_judge import LayoutJudge
 from moorage.integrity.links import LinkCheck
 from moorage.integrity.manifests import ManifestCheck
+from moorage.integrity.payloads import Payloads
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.repairing import Repairs
 from moorage.integrity.unfinished import PartsCheck
@@ -80,12 +81,12 @@ def check_parts(
         kept = quarantine if repairs else None
         blobs = BlobCheck(storage, LayoutJudge(storage, hashing, kept), reading)
         return [blobs, LinkCheck(storage, kept), PartsCheck(storage)]
-    records = SqlBlobRecords(database)
+    records, manifest_records = SqlBlobRecords(database), SqlManifestRecords(database)
     judge = DatabaseJudge(
         records,
-        SecondLook(storage, records, hashing),
+        SecondLook(storage, records, Payloads(manifest_records), hashing),
         Repairs(storage, SqlBlobRepairs(database), quarantine) if repairs else None,
     )
     manifest_repairs = SqlManifestRepairs(database) if repairs else None
-    manifests = ManifestCheck(SqlManifestRecords(database), manifest_repairs, verifies=verifies)
+    manifests = ManifestCheck(manifest_records, manifest_repairs, verifies=verifies)
     return [BlobCheck(storage, judge, reading), manifests, PartsCheck(storage)]

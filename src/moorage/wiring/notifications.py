@@ -111,7 +111,7 @@ def _retries(endpoint: NotificationEndpoint, backoff: timedelta) -> int:
     if not endpoint.threshold:
         return DEFAULT_RETRIES
     retries = retries_of(endpoint.threshold, backoff)
-    _log.info("threshold is old, take maxretries", endpoint=endpoint.known_as, maxretries=retries)
+    _log.info("threshold comes to retries", endpoint=endpoint.known_as, maxretries=retries)
     return retries
 
 

@@ -48,6 +48,15 @@ async def test_bytes_that_a_push_is_about_to_link_are_expected(registry: Registr
     assert (await registry.check()).notes == {}
 
 
+async def test_manifests_that_an_import_has_left_in_storage_are_expected_and_stay(registry: Registry) -> None:
+    content = IMAGE.manifest.body
+    await push_image(registry.store, IMAGE, "1")
+    await registry.storage.put(paths.blob(MANIFEST), content)
+    for _ in range(2):  # A repair has left it alone: else it would wait for its collection at the second look.
+        found = await registry.check(repairs=True)
+        assert (found.kinds, found.notes) == ({}, {Note.PAYLOAD: (1, len(content))})
+
+
 async def test_bytes_that_are_being_collected_are_expected(registry: Registry) -> None:
     await push_image(registry.store, IMAGE, "1")
     await registry.store.manifests.delete(NAME, MANIFEST, cause=NOBODY)

@@ -141,6 +141,9 @@ class Collected(ManifestRecordStore):
     async def page(self, *, after: int, limit: int, limit_bytes: int) -> Sequence[ManifestRecord]:
         return await self._inner.page(after=after, limit=limit, limit_bytes=limit_bytes)
 
+    async def page_of_digests(self, *, after: int, limit: int) -> Sequence[tuple[int, Digest]]:
+        return await self._inner.page_of_digests(after=after, limit=limit)
+
     async def look(self, ids: Collection[int]) -> Mapping[int, ManifestRecord]:
         if self._steps:
             await self._steps.pop(0)()

@@ -17,9 +17,10 @@ from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCo
 from moorage.integrity.confirming import SecondLook
 from moorage.integrity.findings import FindingKind
 from moorage.integrity.hashing import Hashing, HashingPace
+from moorage.integrity.payloads import Payloads
 from moorage.metadata.integrity import BlobRecord, BlobRecordStore
 from moorage.metadata.sql.digest_keys import digest_key
-from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs
+from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs, SqlManifestRecords
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
 from moorage.storage import paths
@@ -86,10 +87,12 @@ async def test_a_blob_that_comes_and_goes_between_any_looks_is_no_difference(
     storage = WatchedStorage(registry.storage)
     storage.before = step
     hashing = Hashing(storage, threads=1, pace=HashingPace(None))
-    look = SecondLook(storage, WatchedRecords(SqlBlobRecords(registry.database), step), hashing)
+    payloads = Payloads(SqlManifestRecords(registry.database))
+    look = SecondLook(storage, WatchedRecords(SqlBlobRecords(registry.database), step), payloads, hashing)
     suspects = {Digest.of(NEW): None}
     found = [certain for certain in await look.settle(suspects) if isinstance(certain.kind, FindingKind)]
     assert found == []
+    look.close()
     hashing.close()
     assert turn >= 3
 
@@ -108,9 +111,11 @@ async def test_what_another_check_marks_between_two_looks_is_its_business(regist
             await registry.run(text, digest_key(LAYER))
 
     hashing = Hashing(registry.storage, threads=1, pace=HashingPace(None))
-    look = SecondLook(registry.storage, WatchedRecords(SqlBlobRecords(registry.database), mark), hashing)
+    payloads = Payloads(SqlManifestRecords(registry.database))
+    look = SecondLook(registry.storage, WatchedRecords(SqlBlobRecords(registry.database), mark), payloads, hashing)
     assert await look.settle({LAYER: LAYER}) == []
     assert looks == 2
+    look.close()
     hashing.close()
 
 

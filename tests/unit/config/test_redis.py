@@ -19,7 +19,12 @@ from unit.config.reading import mistakes_of, read
 def test_every_form_is_one_connection(text: str, addr: str, mainname: str, size: int) -> None:
     found = main_redis(read(f"redis: {{{text}}}").config.redis)
     assert found is not None
-    assert (found.addr, found.mainname, found.pool.size, found.tls.enabled) == (addr, mainname, size, False)
+    assert (found.addr, found.mainname, found.pool.connections, found.tls.enabled) == (addr, mainname, size, False)
+
+
+def test_a_redis_of_one_use_takes_the_old_name_of_its_connections_too() -> None:
+    found = read("redis: {cache: {enabled: true, addr: 'a:1', pool: {maxactive: 7}}}").config.redis.cache
+    assert found.pool.connections == 7
 
 
 def test_distribution_switches_tls_on_by_its_files() -> None:

@@ -160,13 +160,26 @@ def test_the_file_of_the_gitlab_package_is_used_as_it_is() -> None:
 
 def test_every_option_of_distribution_3_is_known() -> None:
     loaded = load(DISTRIBUTION, {})
-    assert (loaded.unknown, loaded.warnings) == ((), ())
+    (old,) = loaded.warnings
+    assert old.startswith("notifications.endpoints[0].threshold: old")
+    assert loaded.unknown == ()
     assert loaded.config.http.tls.clientauth == "require-and-verify-client-cert"
     assert loaded.config.validation.manifests.indexes.platformlist[0].os == "linux"
-    assert set(loaded.not_implemented) == {"proxy", "redis.maxidleconns", "redis.connmaxidletime"}
+    assert set(loaded.not_implemented) == {
+        "proxy",
+        "redis.maxidleconns",
+        "redis.connmaxidletime",
+        "storage.tag.concurrencylimit",
+    }
 
 
 def test_the_options_that_only_distribution_2_has_are_known() -> None:
     loaded = load(DISTRIBUTION_2, {})
     assert (loaded.unknown, loaded.warnings) == ((), ())
-    assert set(loaded.not_implemented) == {"reporting.bugsnag", "reporting.newrelic", "compatibility"}
+    assert set(loaded.not_implemented) == {
+        "reporting.bugsnag",
+        "reporting.newrelic",
+        "compatibility",
+        "redis.pool.idletimeout",
+        "redis.pool.maxidle",
+    }

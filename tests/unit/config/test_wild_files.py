@@ -18,6 +18,7 @@ from support.tokens import certificate, pem, rsa_key
 
 WILD = Path(__file__).parent / "wild"
 OPEN = "NO AUTHENTICATION is configured"
+THRESHOLD = "notifications.endpoints[0].threshold: old; write maxretries"
 PLAIN = "auth.htpasswd without TLS"
 
 GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -25,23 +26,26 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "omnibus-database": ((), ()),
     "chart": (("http.tls.minimumTLS: unknown key, ignored; did you mean http.tls.minimumtls?",), ()),
     "chart-trace": ((), ()),
-    "distribution-example": ((PLAIN,), ()),
+    "distribution-example": ((PLAIN,), ("storage.tag.concurrencylimit",)),
     "distribution-image": ((OPEN,), ()),
     "distribution-v2-loglevel": ((), ()),
     "distribution-logstash": ((), ()),
     "distribution-redis": ((), ("redis.maxidleconns", "redis.connmaxidletime")),
-    "distribution-v2-redis": ((), ()),
+    "distribution-v2-redis": ((), ("redis.pool.maxidle", "redis.pool.idletimeout")),
     "htpasswd-tls": ((), ()),
     "letsencrypt": ((), ()),
     "jwks": ((), ()),
-    "harbor": (("redis.enableTLS: unknown key, ignored", PLAIN), ("compatibility",)),
+    "harbor": (
+        ("redis.enableTLS: unknown key, ignored", PLAIN),
+        ("redis.pool.maxidle", "redis.pool.idletimeout", "compatibility"),
+    ),
     "gitea": ((), ()),
     "chart-s3": ((), ()),
     "s3": ((), ()),
     "webhook-disabled": ((), ()),
     "behind-a-prefix": ((), ()),
-    "omnibus-geo-webhook": ((), ()),
-    "portus": ((), ()),
+    "omnibus-geo-webhook": ((THRESHOLD,), ()),
+    "portus": ((THRESHOLD,), ()),
     "host-without-scheme": (("http.host: it has no scheme and is not used",), ()),
     "cloudfront": (("middleware.storage[0]: cloudfront stands before a bucket",), ()),
     "tabs-and-a-tail": ((), ()),

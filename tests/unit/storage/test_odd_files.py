@@ -93,3 +93,22 @@ print("was asked for it", flush=True)
 fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 """
 """As a file server does that lets a client keep a file to itself."""
+
+
+async def test_a_link_to_a_folder_above_it_is_no_folder_and_one_to_a_folder_elsewhere_is(
+    driver: FilesystemDriver, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for name, target in (("itself", folder), ("above", tmp_path / "a"), ("root", "/"), ("far", tmp_path / "elsewhere")):
+        (folder / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to(folder)
+    assert await driver.list("/a/b") == [
+        FolderEntry("above", is_folder=False),
+        FolderEntry("far", is_folder=True),
+        FolderEntry("itself", is_folder=False),
+        FolderEntry("root", is_folder=False),
+    ]
+    assert await driver.list("/a/b/far") == [FolderEntry("back", is_folder=False)]
+    assert await driver.list("/elsewhere") == [FolderEntry("back", is_folder=True)]

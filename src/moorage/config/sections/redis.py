@@ -19,10 +19,15 @@ class RedisPool(Section):
     """``redis.pool``"""
 
     size: Count = now(10, "Connections at most.")
-    maxlifetime: Duration = now(timedelta(0), "Without effect: a connection that has gone stale is replaced on use.")
-    idletimeout: Duration = now(timedelta(0), "Without effect, for the same reason.")
-    maxidle: Count = now(0, "Distribution 2: without effect.")
+    maxlifetime: Duration = unused(timedelta(0), "Age at which one is closed: a stale one is replaced on use.")
+    idletimeout: Duration = unused(timedelta(0), "Idle time after which one is closed: as above.")
+    maxidle: Count = unused(0, "Distribution 2: idle connections at most; all stay.")
     maxactive: Count = now(0, "Distribution 2: `size` by its old name.")
+
+    @property
+    def connections(self) -> int:
+        """The most connections, by whichever name they are given."""
+        return self.maxactive or self.size
 
 
 class RedisConnection(Section):

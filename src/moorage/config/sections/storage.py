@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from moorage.config.section import Count, DriverWhole, Flag, Pattern, Section, Text, UnitDuration, Whole, now
+from moorage.config.section import Count, DriverWhole, Flag, Pattern, Section, Text, UnitDuration, Whole, now, unused
 from moorage.config.sections.storage_azure import AzureSection
 from moorage.config.sections.storage_gcs import GCSSection
 from moorage.config.sections.storage_s3 import S3Section
@@ -20,8 +20,8 @@ class FilesystemSection(Section):
     """``storage.filesystem``: files in a folder."""
 
     rootdirectory: Text = now("/var/lib/registry", "The folder.")
-    maxthreads: Annotated[DriverWhole, AfterValidator(_at_least_25)] = now(
-        100, "Accepted for compatibility; the threads are not limited by it. Less than 25 counts as 25."
+    maxthreads: Annotated[DriverWhole, AfterValidator(_at_least_25)] = unused(
+        100, "Calls of the file system at once; they are made in the order in which they come, in few threads."
     )
 
 
@@ -111,7 +111,7 @@ class Redirect(Section):
 class TagStore(Section):
     """``storage.tag``"""
 
-    concurrencylimit: Count = now(0, "Distribution: lookups at once; accepted, not needed here.")
+    concurrencylimit: Count = unused(0, "Distribution: lookups at once; there are always as many as help.")
 
 
 class Storage(Section):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from moorage.config.section import DriverCount, DriverFlag, Duration, Required, Secret, Section, Text, now
+from moorage.config.section import DriverCount, DriverFlag, Duration, Required, Secret, Section, Text, now, unused
 
 SHARED_KEY = "shared_key"
 CLIENT_SECRET = "client_secret"  # noqa: S105 - the name of a kind of credentials
@@ -119,11 +119,11 @@ class AzureSection(Section):
     retry_try_timeout: Duration = now(timedelta(0), "Deadline of one try; 0: a minute, and more for many bytes.")
     retry_delay: Duration = now(timedelta(seconds=4), "The most to wait before the second try; doubled each time.")
     max_retry_delay: Duration = now(timedelta(seconds=60), "The longest wait before a try.")
-    api_pool_initial_interval: Duration = now(
-        timedelta(milliseconds=100), "Accepted: copies are made of blocks, and not waited for."
+    api_pool_initial_interval: Duration = unused(
+        timedelta(milliseconds=100), "Pauses of a wait for a copy: copies are made of blocks, and not waited for."
     )
-    api_pool_max_interval: Duration = now(timedelta(seconds=1), "Accepted, as above.")
-    api_pool_max_elapsed_time: Duration = now(timedelta(seconds=5), "Accepted, as above.")
+    api_pool_max_interval: Duration = unused(timedelta(seconds=1), "As above.")
+    api_pool_max_elapsed_time: Duration = unused(timedelta(seconds=5), "As above.")
     debug_log: DriverFlag = now(False, "True: requests to the service are logged, without their secrets.")
     debug_log_events: Annotated[list[Text], BeforeValidator(_split), AfterValidator(_events)] = now(
         [], f"Which of {', '.join(EVENTS)}; empty: all."

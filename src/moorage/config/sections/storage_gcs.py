@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from moorage.config.section import DriverFlag, DriverWhole, Required, Section, Text, now
+from moorage.config.section import DriverFlag, DriverWhole, Required, Section, Text, now, unused
 
 _STEP = 256 * 1024
 
@@ -34,7 +34,7 @@ class GCSSection(Section):
     maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = now(
         50, "Requests at once of a worker; less than 25 counts as 25."
     )
-    parallelwalk: DriverFlag = now(False, "Accepted: what can be listed at once always is.")
+    parallelwalk: DriverFlag = unused(False, "Lists at once: what can be listed at once always is.")
     useragent: Text = now("", "Sent to the service; empty: `moorage/` and the version.")
     debug_log: DriverFlag = now(False, "True: every request to the service is logged.")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from moorage.config.section import DriverCount, DriverFlag, DriverWhole, Required, Secret, Section, Text, now
+from moorage.config.section import DriverCount, DriverFlag, DriverWhole, Required, Secret, Section, Text, now, unused
 
 _MIB = 1 << 20
 _CLASSES = (
@@ -140,7 +140,7 @@ class S3Section(Section):
     objectownership: DriverFlag = now(False, "True: the bucket's owner owns objects; no access list is sent.")
     maxrequestspersecond: DriverCount = now(350, "Limit of requests, for all workers of a node together; 0: none.")
     maxretries: DriverCount = now(5, "Tries after the first.")
-    parallelwalk: DriverFlag = now(False, "Accepted for compatibility: nothing needs it here.")
+    parallelwalk: DriverFlag = unused(False, "Lists at once: what can be listed at once always is.")
     loglevel: Annotated[Text, AfterValidator(_log_words)] = now(
         "logoff", "Any other word: each request to the service is logged, without bodies and signatures."
     )

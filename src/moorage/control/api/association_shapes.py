@@ -12,7 +12,7 @@ from moorage.control.api.place_shapes import NamespaceShape, show_group, show_pr
 from moorage.control.api.shapes import Moment
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
-from moorage.control.projects.visible_groups import roles_in_groups
+from moorage.control.projects.roles_held import roles_of
 
 ORGANIZATION_ID = 1
 """Of GitLab's default organization: there is no other here."""
@@ -64,10 +64,10 @@ def show_associations(
     groups: Sequence[Namespace], projects: Sequence[Project], request: HttpRequest, *, user: User
 ) -> dict[str, Any]:
     """Show groups and projects with the roles that *user* has in them."""
-    roles = roles_in_groups(user, groups, timezone.now().date())
+    roles = roles_of(user, timezone.now().date(), groups=groups)
     shown = show_projects(projects, request, user=user)
     return {
-        "groups": [show_group(group, request) | {"access_levels": roles.get(group.pk)} for group in groups],
+        "groups": [show_group(group, request) | {"access_levels": roles.in_group(group) or None} for group in groups],
         "projects": [one | {"access_levels": _levels(one["permissions"])} for one in shown],
     }
 

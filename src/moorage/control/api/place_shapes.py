@@ -16,8 +16,8 @@ from moorage.control.api.site_address import site_url
 from moorage.control.api.user_shapes import UserSummary, user_summary
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
+from moorage.control.projects.roles_held import RolesHeld, roles_of
 from moorage.control.projects.rules import AccessLevel, FeatureLevel
-from moorage.control.projects.visible_groups import roles_by_place
 from moorage.control.usage.questions import sizes_of_projects
 
 NOTIFICATION_LEVEL = 3
@@ -174,7 +174,7 @@ def show_projects(
     """
     if is_simple:
         return [_summary(project, request) for project in projects]
-    roles = roles_by_place(user, list(projects), timezone.now().date()) if user is not None else None
+    roles = roles_of(user, timezone.now().date(), projects=projects) if user is not None else None
     shown = [_summary(project, request) | _more(project, request, roles) for project in projects]
     if has_statistics and user is not None:
         sizes = sizes_of_projects(list(projects))
@@ -211,7 +211,7 @@ def _summary(project: Project, request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _more(project: Project, request: HttpRequest, roles: dict[tuple[str, int], int] | None) -> dict[str, Any]:
+def _more(project: Project, request: HttpRequest, roles: RolesHeld | None) -> dict[str, Any]:
     registry = settings.MOORAGE.configuration.registry
     shown: dict[str, Any] = {
         "visibility": project.visibility,
@@ -228,8 +228,8 @@ def _more(project: Project, request: HttpRequest, roles: dict[tuple[str, int], i
         shown["owner"] = user_summary(project.creator, request)
     if roles is not None:
         shown["permissions"] = {
-            "project_access": _access(roles.get(("project", project.pk), 0)),
-            "group_access": _access(max(roles.get(("group", pk), 0) for pk in project.namespace.lineage_ids)),
+            "project_access": _access(roles.in_project_alone(project)),
+            "group_access": _access(roles.in_group(project.namespace)),
         }
     return shown
 

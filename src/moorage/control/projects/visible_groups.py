@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from moorage.control.accounts.models import User
 from moorage.control.namespaces.choosing import RowCondition, any_of, below, few_ids, one
 from moorage.control.namespaces.models import Namespace, NamespaceKind, Namespaces
-from moorage.control.projects.models import Membership, Memberships, Project
+from moorage.control.projects.models import Membership, Memberships
 from moorage.control.projects.rules import AccessLevel, Visibility
 
 
@@ -38,32 +38,6 @@ def strongest(rows: Memberships) -> Memberships:
         access_level=OuterRef("access_level"), pk__lt=OuterRef("pk")
     )
     return rows.filter(~Exists(same.filter(better)))
-
-
-def roles_by_place(user: User, projects: list[Project], today: date) -> dict[tuple[str, int], int]:
-    """Return the roles of *user* in *projects* and the groups above them, by ``project`` or ``group`` and its id."""
-    groups = {pk for project in projects for pk in project.namespace.lineage_ids}
-    rows = Membership.objects.valid(today).filter(
-        Q(project__in=[project.pk for project in projects]) | Q(namespace__in=groups), user=user
-    )
-    found: dict[tuple[str, int], int] = {
-        ("project", row.project_id)
-        if row.project_id is not None
-        else ("group", row.namespace_id or 0): row.access_level
-        for row in rows
-    }
-    # Whoever has a place of their own owns what is in it, without a row that says so.
-    own = [project.pk for project in projects if project.namespace_id == user.namespace_id]
-    return found | {("project", pk): AccessLevel.OWNER for pk in own}
-
-
-def roles_in_groups(user: User, groups: Sequence[Namespace], today: date) -> dict[int, int]:
-    """Return the roles of *user* in *groups* by their ids, theirs or inherited; where there is none, nothing."""
-    above = {group.pk: group.lineage_ids for group in groups}
-    rows = Membership.objects.valid(today).filter(namespace__in={pk for ids in above.values() for pk in ids}, user=user)
-    roles = {row.namespace_id: row.access_level for row in rows}
-    found = {pk: max(roles.get(one, 0) for one in ids) for pk, ids in above.items()}
-    return {pk: role for pk, role in found.items() if role}
 
 
 def _groups_of(parts: Sequence[RowCondition]) -> Namespaces:

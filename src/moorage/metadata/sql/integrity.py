@@ -90,6 +90,10 @@ class SqlManifestRecords(ManifestRecordStore):
         rows = await self._database.all(QUERIES["manifests_after"], after, limit, limit_bytes, heavy=True)
         return [_manifest(row) for row in rows]
 
+    async def page_of_digests(self, *, after: int, limit: int) -> Sequence[tuple[int, Digest]]:
+        rows = await self._database.all(QUERIES["page_of_digests"], after, limit, heavy=True)
+        return [(row[0], digest_of(bytes(row[1]))) for row in rows]
+
     async def look(self, ids: Collection[int]) -> Mapping[int, ManifestRecord]:
         rows = await self._database.all(QUERIES["look_at_manifests"], sorted(ids)) if ids else ()
         return {row[0]: _manifest(row) for row in rows}

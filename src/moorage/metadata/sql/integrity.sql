@@ -49,6 +49,9 @@ WHERE m.id IN (
     ) AS measured WHERE total - size < $3::bigint)
 ORDER BY m.id;
 
+-- page_of_digests --
+SELECT id, digest FROM manifests WHERE id > $1 ORDER BY id LIMIT $2;
+
 -- look_at_manifests --
 SELECT m.id, m.created_at, r.path, m.digest, m.media_type, m.payload, {manifest_is_needed},
     q.manifest_id IS NOT NULL

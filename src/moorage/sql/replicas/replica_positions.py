@@ -59,7 +59,7 @@ class PositionStore:
 
     def __init__(self, settings: RedisConnection) -> None:
         """Make the client of ``redis.loadbalancing``. It connects when it is first used."""
-        connections = settings.pool.size or _DEFAULT_CONNECTIONS
+        connections = settings.pool.connections or _DEFAULT_CONNECTIONS
         self._client = open_redis(settings, connections=connections)
         self._answer_s = answer_deadline_s(settings)
         # The library's pools raise when they are used up; a moment's wait is better.

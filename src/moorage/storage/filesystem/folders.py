@@ -277,11 +277,25 @@ def _sync_names(fd: int) -> None:
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir()
+        return entry.is_dir() and not (entry.is_symlink() and _leads_back(entry))
     except OSError as exc:
         if exc.errno in (errno.ELOOP, errno.EACCES):
             return False  # A symbolic link that leads nowhere, or where we may not look.
         raise
+
+
+def _leads_back(link: os.DirEntry[str]) -> bool:
+    """Return whether a link leads to a folder through which it was reached: to follow it would never end."""
+    try:
+        target = link.stat()
+        above = link.path.rpartition("/")[0]
+        while not os.path.samestat(target, os.stat(above or "/")):  # noqa: PTH116 - see above
+            if not above:
+                return False
+            above = above.rpartition("/")[0]
+    except FileNotFoundError:
+        return False  # Deleted meanwhile, it or what is above it.
+    return True
 
 
 def _name_of(entry: os.DirEntry[str]) -> str:

@@ -20,7 +20,8 @@ from moorage.control.pages.requesting import user_of_page
 from moorage.control.pages.room_texts import said
 from moorage.control.pages.tag_search import search_tags
 from moorage.control.projects.models import Project, Projects
-from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to, roles_by_place
+from moorage.control.projects.roles_held import roles_of
+from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to
 from moorage.control.readiness import READS, is_ready
 from moorage.control.tokens.models import AccessRefusal
 
@@ -150,10 +151,5 @@ def _images(user: User | None) -> ImageRepositories:
 
 def _with_roles(user: User, projects: list[Project]) -> list[tuple[Project, int]]:
     """Projects with the role of *user* in each, in one query."""
-    roles = roles_by_place(user, projects, timezone.now().date())
-
-    def role(project: Project) -> int:
-        above = [roles.get(("group", pk), 0) for pk in project.namespace.lineage_ids]
-        return max(roles.get(("project", project.pk), 0), *above)
-
-    return [(project, role(project)) for project in projects]
+    roles = roles_of(user, timezone.now().date(), projects=projects)
+    return [(project, roles.in_project(project)) for project in projects]

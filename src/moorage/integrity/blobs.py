@@ -10,6 +10,7 @@ from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.integrity.confirming import Certain, SecondLook, is_odd
 from moorage.integrity.findings import Finding, FindingKind, Note
 from moorage.integrity.hashing import Hashing
+from moorage.integrity.linked_elsewhere import LinkedElsewhere
 from moorage.integrity.progress import CheckProgress
 from moorage.integrity.repairing import Repairs
 from moorage.integrity.sightings import Outcome, Seen, Sighting, hashed, sightings
@@ -48,13 +49,19 @@ class Judge(Protocol):
     async def judge(self, suspects: Mapping[Digest, Outcome]) -> Judgement:
         """Look again, and repair what is to be repaired."""
 
+    def close(self) -> None:
+        """Let go of what was kept to judge."""
+
 
 class DatabaseJudge:
     """Compares storage with a database."""
 
-    def __init__(self, records: BlobRecordStore, look: SecondLook, repairs: Repairs | None) -> None:
+    def __init__(
+        self, records: BlobRecordStore, look: SecondLook, elsewhere: LinkedElsewhere, repairs: Repairs | None
+    ) -> None:
         """*repairs*: None: nothing is changed."""
         self.records: BlobRecordStore | None = records
+        self._elsewhere = elsewhere
         self._look = look
         self._repairs = repairs
 
@@ -72,7 +79,13 @@ class DatabaseJudge:
                 found.findings.append(await self._finding(certain, certain.kind))
         return found
 
+    def close(self) -> None:
+        """See :class:`Judge`."""
+        self._elsewhere.close()
+
     async def _finding(self, certain: Certain, kind: FindingKind) -> Finding:
+        if kind is FindingKind.BYTES_UNKNOWN and await self._elsewhere.has(certain.digest):
+            return Finding(kind=FindingKind.BYTES_LINKED, subject=str(certain.digest), size_bytes=certain.size_bytes)
         done, why_not = ("", "") if self._repairs is None else await self._repairs.apply(certain)
         return Finding(
             kind=kind,
@@ -134,7 +147,10 @@ class BlobCheck:
         Raises:
             StorageUnavailable: there are no blobs at all, and there should be.
         """
-        after: Place = tuple(position.split("/")) if position else ()
+        with contextlib.closing(self._judge):
+            await self._walk(progress, tuple(position.split("/")) if position else ())
+
+    async def _walk(self, progress: CheckProgress, after: Place) -> None:
         walk = sightings(self._storage, self._judge.records, after=after)
         batch = _Batch()
         try:

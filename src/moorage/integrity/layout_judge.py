@@ -34,6 +34,9 @@ class LayoutJudge:
         findings = [await self._look_again(digest) for digest in suspects]
         return Judgement(findings=[finding for finding in findings if finding is not None])
 
+    def close(self) -> None:
+        """See :class:`~moorage.integrity.blobs.Judge`: nothing was kept."""
+
     async def _look_again(self, digest: Digest) -> Finding | None:
         try:
             seen = await stat_of(self._storage, digest)

@@ -28,6 +28,10 @@ class References:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the folder."""
         self._folder.cleanup()
 
     def add(self, digest: Digest) -> None:

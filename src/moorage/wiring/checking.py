@@ -10,6 +10,7 @@ from moorage.integrity.checking import Part
 from moorage.integrity.confirming import SecondLook
 from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.integrity.layout_judge import LayoutJudge
+from moorage.integrity.linked_elsewhere import LinkedElsewhere
 from moorage.integrity.links import LinkCheck
 from moorage.integrity.manifests import ManifestCheck
 from moorage.integrity.quarantine import Quarantine
@@ -84,6 +85,7 @@ def check_parts(
     judge = DatabaseJudge(
         records,
         SecondLook(storage, records, hashing),
+        LinkedElsewhere(storage),
         Repairs(storage, SqlBlobRepairs(database), quarantine) if repairs else None,
     )
     manifest_repairs = SqlManifestRepairs(database) if repairs else None

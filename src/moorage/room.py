@@ -1,4 +1,7 @@
-"""Stops pushes while there is still room for deletions: a full disk is emptied by what writes to it, too."""
+"""Stops pushes while there is still room for deletions: a full disk is emptied by what writes to it, too.
+
+Room is bytes, and on many file systems also a number of files (inodes).
+"""
 
 import errno
 import os
@@ -15,6 +18,9 @@ STORAGE_FLOOR_BYTES: Final = MIB
 DATABASE_FLOOR_BYTES: Final = 16 * MIB
 """Bytes to keep free for an SQLite file: 4 MiB for its log until that is used again from its beginning, as many for the
 longest transaction beside it, and the rest for what the file itself grows by while deletions note what they took."""
+
+NAMES_FLOOR: Final = 64
+"""Files that may still be made where there is a fixed number of them: a deletion notes what it takes away."""
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of the system that mean a full disk: a quota is one, and so is a limit on a file's size."""
@@ -68,6 +74,13 @@ class Room:
                 self._left_bytes = 0
                 msg = f"{folder}: {left_bytes} bytes are left, and the last {floor_bytes} are kept for deletions"
                 raise StorageFull(msg)
+            left_names = free_names(folder)
+            if left_names is not None and left_names < NAMES_FLOOR:
+                self._left_bytes = 0
+                msg = (
+                    f"{folder}: {left_names} more files can be made, and the last {NAMES_FLOOR} are kept for deletions"
+                )
+                raise StorageFull(msg)
 
 
 def free_bytes(folder: str | os.PathLike[str]) -> int | None:
@@ -75,11 +88,24 @@ def free_bytes(folder: str | os.PathLike[str]) -> int | None:
 
     One without a size of its own, such as some FUSE mounts, says 0 of 0.
     """
+    found = _asked(folder)
+    return found.f_bavail * found.f_frsize if found is not None and found.f_blocks else None
+
+
+def free_names(folder: str | os.PathLike[str]) -> int | None:
+    """Return how many files may still be made below a folder (inodes); None: as many as there is room for.
+
+    Only where their number was fixed when the file system was made is one counted, as on ext4.
+    """
+    found = _asked(folder)
+    return found.f_favail if found is not None and found.f_files else None
+
+
+def _asked(folder: str | os.PathLike[str]) -> os.statvfs_result | None:
     try:
-        found = os.statvfs(folder)
+        return os.statvfs(folder)
     except OSError as exc:
         # What is wrong there the write itself finds out, and says better.
         if exc.errno in {errno.ENOSYS, errno.ENOENT, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTDIR}:
             return None
         raise
-    return found.f_bavail * found.f_frsize if found.f_blocks else None

@@ -54,6 +54,17 @@ def test_a_database_that_is_not_there_is_said_in_one_line(configuration: Path) -
     assert refused.stderr.count("\n") == 1
 
 
+def test_a_database_that_cannot_hold_every_name_gets_no_tables(configuration: Path, postgres: Postgres) -> None:
+    section = yaml.safe_load(configuration.read_text())["database"]
+    dbname = section["dbname"]
+    postgres.psql(f"DROP DATABASE {dbname}")
+    postgres.psql(f"CREATE DATABASE {dbname} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    refused = control(configuration, "migrate")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: database: the database is encoded in LATIN1, which")
+    assert postgres.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", dbname) == "0"
+
+
 def test_two_workers_share_rows_and_the_capacity_of_cleanups(configuration: Path) -> None:
     assert "migrations were applied" in control(configuration, "migrate").stdout
     tests = str(Path(__file__).parents[1])

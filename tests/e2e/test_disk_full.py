@@ -299,8 +299,6 @@ def test_a_disk_that_others_fill_to_the_last_byte_is_emptied_by_deletions_and_co
     place: Place, repository: str
 ) -> None:
     """There is nobody else who could make room: all that is on the disk is wanted, or is the registry's."""
-    if not place.is_sqlite:
-        pytest.skip("without a database a deletion needs no room, and collection is offline: see the tests above")
     large = build_image(repository, layers=1, layer_bytes=20 * MIB)
     place.wire.push_image(repository, "large", large)
     others = {str(number): build_image(f"{repository}/{number}", layers=1) for number in range(60)}
@@ -314,5 +312,7 @@ def test_a_disk_that_others_fill_to_the_last_byte_is_emptied_by_deletions_and_co
         assert place.wire.delete(repository, "manifests", tag).status == 202, tag
     assert place.wire.delete(repository, "manifests", large.manifest.digest).status == 202
     assert place.wire.put_manifest(repository, "again", large.manifest).status == 507
+    if not place.is_sqlite:
+        return  # Collection is offline: see the test above.
     place.collect()
     eventually("pushes work", lambda: place.wire.try_blob(repository, b"new", "monolithic").status == 201)

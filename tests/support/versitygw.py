@@ -36,6 +36,11 @@ class VersityGW:
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="moorage-versity-"))
         (self.folder / "data" / self.bucket).mkdir(parents=True)
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Serve what is in the folder, and return when it answers."""
         environment = {**os.environ, "ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -51,13 +56,17 @@ class VersityGW:
             assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")
             with contextlib.suppress(OSError):
                 if S3Client(self).request("GET", query="list-type=2")[0] == 200:
-                    return self
+                    return
             time.sleep(0.05)
         msg = f"versitygw did not answer within {START_DEADLINE_S} s"
         raise RuntimeError(msg)
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Serve no more; what is in the folder stays."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(20)
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.images.move_steps import ImageMoves
 from moorage.control.images.registry_facts import RegistryFacts
+from moorage.control.jobs.astray import AstrayRows
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
 from moorage.control.sign_in.directory_users import DirectoryChecks
@@ -23,4 +24,5 @@ def all_workers() -> Sequence[Worker]:
         UsageMeasurement(),
         DirectoryChecks(),
         RegistryFacts(),
+        AstrayRows(),
     )

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from moorage.doctor.diagnosis import Report
 from moorage.permissions import reason_of, user
-from moorage.room import STORAGE_FLOOR_BYTES, free_bytes
+from moorage.room import NAMES_FLOOR, STORAGE_FLOOR_BYTES, free_bytes, free_names
 
 _TRIED_LOCK = "import fcntl,sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_SH | fcntl.LOCK_NB)"
 _LOCK_DEADLINE_S = 30.0
 _VOLATILE = frozenset({"tmpfs", "ramfs"})
 _LITTLE_BYTES = 1 << 30
+_MAKE_ROOM = "make room: see Health, and a full disk"
 _REMEDY_WRITE = "let the registry's user write there; run this as that user"
 _TREE = ("v2/blobs", "v2/repositories", "moorage", "lockfiles")
 """Folders below ``docker/registry`` between which files are moved."""
@@ -54,9 +55,11 @@ def _say_who(root: Path, report: Report) -> None:
 
 
 def _say_what(root: Path, report: Report) -> None:
-    free = free_bytes(root)
-    if free is not None and free < STORAGE_FLOOR_BYTES:
-        report.fail("room", f"{free} bytes are left: pushes are refused", "make room: see Health, and a full disk")
+    free, names = free_bytes(root), free_names(root)
+    if names is not None and names < NAMES_FLOOR:
+        report.fail("room", f"{names} more files can be made (inodes): pushes are refused", _MAKE_ROOM)
+    elif free is not None and free < STORAGE_FLOOR_BYTES:
+        report.fail("room", f"{free} bytes are left: pushes are refused", _MAKE_ROOM)
     elif free is not None and free < _LITTLE_BYTES:
         report.warn("room", f"{free >> 20} MiB are left", "make room before pushes are refused")
     else:

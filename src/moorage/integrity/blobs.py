@@ -10,6 +10,7 @@ from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.integrity.confirming import Certain, SecondLook, is_odd
 from moorage.integrity.findings import Finding, FindingKind, Note
 from moorage.integrity.hashing import Hashing
+from moorage.integrity.linked_elsewhere import LinkedElsewhere
 from moorage.integrity.progress import CheckProgress
 from moorage.integrity.repairing import Repairs
 from moorage.integrity.sightings import Outcome, Seen, Sighting, hashed, sightings
@@ -55,9 +56,12 @@ class Judge(Protocol):
 class DatabaseJudge:
     """Compares storage with a database."""
 
-    def __init__(self, records: BlobRecordStore, look: SecondLook, repairs: Repairs | None) -> None:
+    def __init__(
+        self, records: BlobRecordStore, look: SecondLook, elsewhere: LinkedElsewhere, repairs: Repairs | None
+    ) -> None:
         """*repairs*: None: nothing is changed."""
         self.records: BlobRecordStore | None = records
+        self._elsewhere = elsewhere
         self._look = look
         self._repairs = repairs
 
@@ -78,8 +82,11 @@ class DatabaseJudge:
     def close(self) -> None:
         """See :class:`Judge`."""
         self._look.close()
+        self._elsewhere.close()
 
     async def _finding(self, certain: Certain, kind: FindingKind) -> Finding:
+        if kind is FindingKind.BYTES_UNKNOWN and await self._elsewhere.has(certain.digest):
+            return Finding(kind=FindingKind.BYTES_LINKED, subject=str(certain.digest), size_bytes=certain.size_bytes)
         done, why_not = ("", "") if self._repairs is None else await self._repairs.apply(certain)
         return Finding(
             kind=kind,
@@ -141,21 +148,23 @@ class BlobCheck:
         Raises:
             StorageUnavailable: there are no blobs at all, and there should be.
         """
-        after: Place = tuple(position.split("/")) if position else ()
+        with contextlib.closing(self._judge):
+            await self._walk(progress, tuple(position.split("/")) if position else ())
+
+    async def _walk(self, progress: CheckProgress, after: Place) -> None:
         walk = sightings(self._storage, self._judge.records, after=after)
         batch = _Batch()
-        with contextlib.closing(self._judge):
-            try:
-                async with contextlib.aclosing(hashed(walk, self._hashing)) as found, contextlib.aclosing(walk):
-                    async for seen, outcome in found:
-                        batch.add(seen, outcome, self._judge)
-                        if batch.is_full:
-                            await self._settle(progress, batch)
-                            batch = _Batch()
-            except PathUnknown as exc:
-                await self._refuse_nothing(exc)
-            if batch.place:
-                await self._settle(progress, batch)
+        try:
+            async with contextlib.aclosing(hashed(walk, self._hashing)) as found, contextlib.aclosing(walk):
+                async for seen, outcome in found:
+                    batch.add(seen, outcome, self._judge)
+                    if batch.is_full:
+                        await self._settle(progress, batch)
+                        batch = _Batch()
+        except PathUnknown as exc:
+            await self._refuse_nothing(exc)
+        if batch.place:
+            await self._settle(progress, batch)
 
     async def _settle(self, progress: CheckProgress, batch: _Batch) -> None:
         judgement = await self._judge.judge(batch.suspects)

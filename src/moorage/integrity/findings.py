@@ -17,6 +17,7 @@ class FindingKind(Enum):
     DIGEST_DIFFERS = "digest-differs"
     UNREADABLE = "unreadable"
     BYTES_UNKNOWN = "bytes-unknown"
+    BYTES_LINKED = "bytes-linked"
     MARKED_IN_VAIN = "marked-in-vain"
     BLOB_UNREVIEWED = "blob-unreviewed"
     FOREIGN = "foreign"
@@ -41,6 +42,7 @@ _MEANINGS = {
     FindingKind.DIGEST_DIFFERS: "blobs whose bytes are damaged: they have another digest",
     FindingKind.UNREADABLE: "objects that storage cannot read",
     FindingKind.BYTES_UNKNOWN: "bytes that the database does not know",
+    FindingKind.BYTES_LINKED: "bytes that link files refer to and the database does not: of another registry?",
     FindingKind.MARKED_IN_VAIN: "blobs marked as missing whose bytes are right",
     FindingKind.BLOB_UNREVIEWED: "unused blobs that garbage collection does not know of",
     FindingKind.FOREIGN: "files among the blobs that are none",

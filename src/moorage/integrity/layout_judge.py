@@ -35,7 +35,7 @@ class LayoutJudge:
         return Judgement(findings=[finding for finding in findings if finding is not None])
 
     def close(self) -> None:
-        """See :class:`Judge`: there is nothing to let go of."""
+        """See :class:`~moorage.integrity.blobs.Judge`: there is nothing to let go of."""
 
     async def _look_again(self, digest: Digest) -> Finding | None:
         try:

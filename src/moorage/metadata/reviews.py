@@ -17,6 +17,9 @@ CLAIM = timedelta(seconds=60)
 CLAIM_MARGIN = timedelta(seconds=20)
 """The time that must be left of a claim when bytes are removed: more than any deadline of a step."""
 
+ASTRAY = timedelta(days=31)
+"""Further ahead than this, beyond the longest delay, no event and no failed attempt puts a review."""
+
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -123,3 +126,11 @@ class ReviewDelayStore(ABC):
     @abstractmethod
     async def set(self, delay: timedelta) -> bool:
         """Set it to *delay* after every event from now on; return whether that is a change."""
+
+    @abstractmethod
+    async def mend(self) -> int:
+        """Bring near what is due, or claimed, until a time that no delay and no claim leads to; return how many.
+
+        So it is after a clock that was ahead and was set back: nobody could push a blob that is claimed for a year. A
+        claim lasts :data:`CLAIM` more, so that whoever has it knows by his own clock when to stop.
+        """

@@ -10,6 +10,7 @@ from moorage.integrity.checking import Part
 from moorage.integrity.confirming import SecondLook
 from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.integrity.layout_judge import LayoutJudge
+from moorage.integrity.linked_elsewhere import LinkedElsewhere
 from moorage.integrity.links import LinkCheck
 from moorage.integrity.manifests import ManifestCheck
 from moorage.integrity.payloads import Payloads
@@ -85,6 +86,7 @@ def check_parts(
     judge = DatabaseJudge(
         records,
         SecondLook(storage, records, Payloads(manifest_records), hashing),
+        LinkedElsewhere(storage),
         Repairs(storage, SqlBlobRepairs(database), quarantine) if repairs else None,
     )
     manifest_repairs = SqlManifestRepairs(database) if repairs else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.config import Config
 from moorage.gc.online.gc_administration import Collector, GcAdministration
-from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
+from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, mend_reviews, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.explanations import ExplanationStore
 from moorage.metadata.queues import RowCountStore
@@ -42,7 +42,8 @@ def agents(
         _log.warning("garbage collection is disabled")
         return ()
     found: list[Callable[[], Coroutine[None, None, None]]] = [
-        partial(set_review_delay, SqlReviewDelay(database), gc.reviewafter, retry=gc.manifests.interval)
+        partial(set_review_delay, SqlReviewDelay(database), gc.reviewafter, retry=gc.manifests.interval),
+        partial(mend_reviews, SqlReviewDelay(database)),
     ]
     # Nothing new can be due earlier than that, so nobody need look more often.
     longest = min(gc.maxbackoff, max(gc.reviewafter, timedelta(0)))

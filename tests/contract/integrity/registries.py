@@ -127,15 +127,18 @@ async def database_registry(driver: str, open_sql: OpenSql, folder: Path) -> Asy
 async def layout_registry(driver: str, folder: Path) -> AsyncIterator[Registry]:
     """One with link files."""
     storage = _driver(driver, folder)
-    yield Registry(
-        Store(
-            storage=storage,
-            links=LayoutLinks(storage),
-            manifests=LayoutManifests(storage, PayloadCache()),
-            catalogue=LayoutCatalogue(storage),
-        )
-    )
+    yield Registry(layout_store_over(storage))
     await storage.close()
+
+
+def layout_store_over(storage: StorageDriver) -> Store:
+    """Link files on a storage, whatever else is there."""
+    return Store(
+        storage=storage,
+        links=LayoutLinks(storage),
+        manifests=LayoutManifests(storage, PayloadCache()),
+        catalogue=LayoutCatalogue(storage),
+    )
 
 
 def _driver(name: str, folder: Path) -> StorageDriver:

@@ -6,7 +6,7 @@ import pytest
 
 from contract.integrity.breaking import WatchedStorage
 from contract.integrity.content import CONFIG, IMAGE, LAYER, fill
-from contract.integrity.registries import Registry
+from contract.integrity.registries import Registry, layout_store_over
 from contract.metadata.pushing import NAME, OTHER, push_blob, push_image
 from moorage.errors import ReferencesUnknown
 from moorage.integrity.findings import FindingKind, Note
@@ -16,6 +16,7 @@ from moorage.metadata.sql.integrity import SqlBlobRepairs
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
 from moorage.storage import paths
+from support.images import image
 
 CONTENT = IMAGE.blobs[1].body
 FLIPPED = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
@@ -154,6 +155,14 @@ class TestUnknownBytes:
         again = await registry.check()
         assert (again.kinds, again.notes) == ({}, {Note.AWAITING_REVIEW: (1, 14)})
         assert await registry.storage.exists(paths.blob(digest))
+
+    async def test_that_link_files_refer_to_are_another_registrys_and_no_garbage(self, registry: Registry) -> None:
+        made = image("pushed to another registry on this storage")
+        await push_image(layout_store_over(registry.storage), made, "v1")
+        for _ in range(2):
+            found = await registry.check(repairs=True)
+            assert found.kinds == {FindingKind.BYTES_LINKED: 1 + len(made.blobs)}
+            assert found.tally.differences[FindingKind.BYTES_LINKED].repaired == 0
 
     async def test_that_somebody_pushes_are_a_blob_from_then_on(self, registry: Registry) -> None:
         await registry.damage(Digest.of(b"x"), b"x")

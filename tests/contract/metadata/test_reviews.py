@@ -379,3 +379,22 @@ async def test_the_delay_is_set_once_for_every_event(sql: SqlStore) -> None:
         assert len(await SqlBlobReviews(sql.database).claim(limit=10)) == 1
     finally:
         await delay.set(DELAY)
+
+
+async def test_after_a_clock_that_was_a_year_ahead_nobody_waits_for_a_year(sql: SqlStore) -> None:
+    made = image("pushed in a year that has not come", layers=1)
+    reviews, delays = await claimed_blob(sql), SqlReviewDelay(sql.database)
+    digest = await push_image(sql, made)
+    assert await delays.mend() == 0
+    await pass_(sql, timedelta(days=-365))
+    with pytest.raises(BeingRemoved):
+        await sql.links.expect(DIGEST)
+    assert await delays.mend() == 1 + 1 + len(made.blobs)
+    with pytest.raises(BeingRemoved):  # Whoever claimed it may still be at it, for as long as a claim lasts.
+        await sql.links.expect(DIGEST)
+    assert list((await reviews.judge([DIGEST])).unneeded) == [(DIGEST, len(BODY))]
+    await pass_(sql, timedelta(seconds=61))
+    await sql.links.expect(DIGEST)
+    await pass_(sql, DELAY)
+    assert [each.digest for each in (await SqlManifestReviews(sql.database).review(limit=10)).dropped] == [digest]
+    assert await delays.mend() == 0

@@ -103,3 +103,10 @@ async def test_of_many_who_ask_at_once_one_gets_it(leases: Leases, elsewhere: Le
         given = [n for n, end in enumerate(await asyncio.gather(*asked)) if end is not None]
         assert len(given) == 1
         assert await elsewhere.holder(f"gc{attempt}") == f"h{given[0]}"
+
+
+async def test_a_lease_of_a_year_that_has_not_come_is_anybody_s(leases: Leases, elsewhere: Leases) -> None:
+    await leases.take("gc", "a", LONG + timedelta(days=365))  # As by a clock that was ahead, and was set back.
+    assert await elsewhere.holder("gc") is None
+    assert await elsewhere.take("gc", "b", LONG) is not None
+    assert await leases.take("gc", "a", LONG) is None

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import ConfigurationError, DatabaseUnavailable
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import up
 from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_check import check_server
 from moorage.sql.postgres.postgres_connect import PgAddress, addresses_of
@@ -185,3 +187,13 @@ def test_migrations_go_to_the_primary() -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(PostgresSettings(password="secret"))
+
+
+async def test_a_database_that_cannot_hold_every_character_is_refused(postgres: Postgres) -> None:
+    postgres.psql("CREATE DATABASE of_latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    postgres.psql("CREATE DATABASE of_bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with pytest.raises(ConfigurationError, match=r"database\.dbname: the database is encoded in LATIN1, .* 'UTF8'"):
+        await check_server(settings_for(postgres, "of_latin"))
+    with pytest.raises(ConfigurationError, match="encoded in LATIN1"):
+        await up(settings_for(postgres, "of_latin"), Wish())
+    await check_server(settings_for(postgres, "of_bytes"))

@@ -203,6 +203,19 @@ async def test_probe_says_that_there_is_no_room_before_there_is_none(
         await driver.probe()
 
 
+async def test_probe_says_that_there_is_no_room_where_hardly_any_file_can_be_made(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = os.statvfs("/")
+    full = os.statvfs_result((*room[:5], 10_000, 63, 63, *room[8:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(StorageFull, match="63 more files can be made, and the last 64 are kept for deletions"):
+        await driver.probe()
+    countless = os.statvfs_result((*room[:5], 0, 0, 0, *room[8:]))  # As Btrfs says it.
+    monkeypatch.setattr(os, "statvfs", lambda _: countless)
+    await driver.probe()
+
+
 async def test_probe_fails_where_the_root_is_gone(tmp_path: Path) -> None:
     driver = FilesystemDriver(tmp_path / "root")
     (tmp_path / "root").rmdir()

@@ -1,5 +1,6 @@
 """Removals of a tag that are killed between two system calls, and what the next process makes of them."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from contract.storage.conftest import temporaries_below
 from moorage.errors import PathUnknown
+from moorage.storage.filesystem import conditional_removal
 from moorage.storage.filesystem.conditional_removal import NOTES
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
@@ -94,4 +96,21 @@ async def test_half_of_a_note_stops_no_start(tmp_path: Path, text: str) -> None:
     driver = FilesystemDriver(tmp_path)
     await driver.put(LINK, b"x")
     assert await driver.delete_saying("/tags/a", b"x", where=LINK)
+    await driver.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_tag_is_removed_though_there_is_no_room_for_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    driver = FilesystemDriver(tmp_path)
+    await driver.put(LINK, b"sha256:old")
+
+    def refuse(target: str, content: bytes, *, sync: bool) -> None:
+        raise OSError(number, os.strerror(number), target)
+
+    monkeypatch.setattr(conditional_removal, "write_new", refuse)
+    assert await driver.delete_saying("/tags/a", b"sha256:old", where=LINK)
+    assert not (tmp_path / "tags/a").exists()
+    assert temporaries_below(tmp_path) == []
     await driver.close()

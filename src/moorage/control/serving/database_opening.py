@@ -18,6 +18,8 @@ from moorage.private_files import make_private
 _LOCK = 0x6D6F_6F72
 """A number that no other program of this database is to use for a lock of its own."""
 
+_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
+"""Of PostgreSQL: those that take any text."""
 _PATIENCE = "10min"
 _SHOWN = 5
 
@@ -71,6 +73,7 @@ def pending_migrations() -> list[str]:
 def _compared() -> tuple[list[str], list[str]]:
     """The names of migrations that were not applied yet, and of those that were and that this code does not know."""
     try:
+        _refuse_encoding()
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         newer = set(executor.loader.applied_migrations) - set(executor.loader.graph.nodes)
@@ -111,10 +114,25 @@ def apply_migrations() -> None:
         ConfigurationError: the database does not take it, or another process is at it for ten minutes.
     """
     try:
+        _refuse_encoding()
         with _alone() if connection.vendor == "postgresql" else nullcontext():
             call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as exc:
         raise _unusable(exc) from None
+
+
+def _refuse_encoding() -> None:
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        (encoding,) = cursor.fetchone()
+    if encoding not in _ENCODINGS:
+        message = (
+            f"the database is encoded in {encoding}, which does not have every character of names; make one by "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and load a dump of this one into it"
+        )
+        raise ConfigurationError([Mistake("database", message)])
 
 
 @contextmanager

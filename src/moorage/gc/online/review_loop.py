@@ -26,6 +26,7 @@ _START_JITTER = timedelta(seconds=59)
 _START_INTERVALS = 12
 _SPREAD = 0.33
 _SHORTEST_S = 0.001
+_MENDED_EVERY = timedelta(hours=1)
 _SHARE_OF_WAITING = 0.25
 
 _log = get_log("registry.gc")
@@ -132,6 +133,21 @@ class _Told(LoopObserver):
 
     def sleeps(self, duration_s: float) -> None:
         self._observer.sleeps(self._worker, duration_s)
+
+
+async def mend_reviews(store: ReviewDelayStore) -> None:
+    """Bring near what a clock that was ahead has put far off, at the start and every hour."""
+
+    async def mend() -> RoundResult:
+        count = await store.mend()
+        if count:
+            _log.warning("reviews were due at times that no delay leads to: was a clock wrong?", count=count)
+        return WORKED
+
+    def say(exc: Exception) -> None:
+        _log.error("what a wrong clock may have put off is not known", error=str(exc))
+
+    await Loop(mend, LoopPace(interval=_MENDED_EVERY), failures=(BackendError,), on_failure=say).run()
 
 
 async def set_review_delay(store: ReviewDelayStore, delay: timedelta, *, retry: timedelta) -> None:

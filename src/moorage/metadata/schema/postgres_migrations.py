@@ -12,10 +12,11 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from moorage.errors import DatabaseUnavailable, MigrationFailed
+from moorage.errors import ConfigurationError, DatabaseUnavailable, MigrationFailed
 from moorage.metadata.schema.alembic_steps import MigrationSteps
 from moorage.metadata.schema.chains import GITLABS, Applied, Chains, ChainStep, Direction, refused
 from moorage.sql.database_place import PostgresSettings
+from moorage.sql.postgres.postgres_check import mistake_of_encoding
 from moorage.sql.postgres.postgres_connect import Connector
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS
 
@@ -28,6 +29,7 @@ _SCRIPT_DEADLINE = timedelta(days=7)
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(:key)")
 _OTHERS = text("SELECT to_regclass('schema_migrations') IS NOT NULL AND to_regclass('moorage_migrations') IS NULL")
+_ENCODING = text("SHOW server_encoding")
 _HAS_NOTES = text("SELECT to_regclass('moorage_migrations') IS NOT NULL")
 
 _T = TypeVar("_T")
@@ -84,10 +86,10 @@ class PostgresMigrator:
         """Make the tables that say what was applied.
 
         Raises:
-            ConfigurationError: it is GitLab's database.
+            ConfigurationError: it is GitLab's database, or of an encoding that cannot be used.
         """
         async with self._connection.begin():
-            await _refuse_gitlabs(self._connection)
+            await _refuse_unfit(self._connection)
         await self._run(MigrationSteps.prepare)
 
     async def _run(self, function: Callable[[MigrationSteps], _T]) -> _T:
@@ -115,7 +117,7 @@ async def opened(
     Raises:
         DatabaseUnavailable: no connection, or it was lost.
         MigrationFailed: another migrator does not end.
-        ConfigurationError: it is GitLab's database.
+        ConfigurationError: it is GitLab's database, or of an encoding that cannot be used.
     """
     patience = patience or Patience()
     async with _connected(settings) as guard, _locked(guard, patience.migrator), _connected(settings) as connection:
@@ -129,19 +131,22 @@ async def read_history(settings: PostgresSettings, chains: Chains) -> Sequence[A
 
     Raises:
         DatabaseUnavailable: no connection, or it was lost.
-        ConfigurationError: it is GitLab's database.
+        ConfigurationError: it is GitLab's database, or of an encoding that cannot be used.
     """
     async with _connected(settings) as connection:
         async with connection.begin():
-            await _refuse_gitlabs(connection)
+            await _refuse_unfit(connection)
             if not (await connection.execute(_HAS_NOTES)).scalar_one():
                 return []
         return await PostgresMigrator(connection, chains, Patience()).history()
 
 
-async def _refuse_gitlabs(connection: AsyncConnection) -> None:
+async def _refuse_unfit(connection: AsyncConnection) -> None:
     if (await connection.execute(_OTHERS)).scalar_one():
         raise refused(GITLABS)
+    mistake = mistake_of_encoding((await connection.execute(_ENCODING)).scalar_one())
+    if mistake is not None:
+        raise ConfigurationError([mistake])
 
 
 @contextlib.asynccontextmanager

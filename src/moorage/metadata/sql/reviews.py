@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from moorage.errors import DatabaseContended
 from moorage.metadata.reviews import (
+    ASTRAY,
     CLAIM,
     CLAIM_MARGIN,
     BlobReviewStore,
@@ -27,6 +28,9 @@ QUERIES = load_queries("moorage.metadata.sql", "reviews")
 
 BUSY_DELAY = timedelta(seconds=5)
 """After which what somebody else held is looked at again."""
+_CLAIM_ASTRAY = timedelta(hours=1)
+"""Further ahead than this no claim ends, as each is for :data:`CLAIM` from its last renewal on."""
+_MENDED_AT_ONCE = 500
 _CLAIMED_AT_ONCE = 100
 """Rows of the queue that a statement claims."""
 _DROPPED_AT_ONCE = 20
@@ -162,6 +166,23 @@ class SqlReviewDelay(ReviewDelayStore):
 
     async def set(self, delay: timedelta) -> bool:
         return bool(await self._database.write(QUERIES["set_delay"], delay // timedelta(microseconds=1)))
+
+    async def mend(self) -> int:
+        return await self._mend("blobs") + await self._mend("manifests")
+
+    async def _mend(self, queue: str) -> int:
+        count, mended = 0, _MENDED_AT_ONCE
+        while mended == _MENDED_AT_ONCE:
+            async with self._database.transaction() as transaction:
+                now = await _now(transaction)
+                row = await transaction.first(QUERIES["longest_delay"])
+                delay = timedelta(microseconds=row[0] if row else 0)
+                times = [now + delay + ASTRAY, now + delay]
+                if queue == "blobs":
+                    times += [now + _CLAIM_ASTRAY, now + CLAIM]
+                mended = len(await transaction.all(QUERIES[f"mend_{queue}"], *times, _MENDED_AT_ONCE))
+            count += mended
+        return count
 
 
 async def _now(transaction: Transaction) -> datetime:

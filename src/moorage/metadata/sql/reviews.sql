@@ -89,3 +89,21 @@ INSERT INTO gc_progress (hour, queue, reviewed, removed, removed_bytes, failed) 
 ON CONFLICT (hour, queue) DO UPDATE SET reviewed = gc_progress.reviewed + excluded.reviewed,
     removed = gc_progress.removed + excluded.removed,
     removed_bytes = gc_progress.removed_bytes + excluded.removed_bytes, failed = gc_progress.failed + excluded.failed;
+
+-- longest_delay --
+SELECT max(value) FROM gc_review_after_defaults;
+
+-- Due after $1: due at $2. Claimed beyond $3: until $4, and if nothing has happened to it since, due then.
+-- mend_blobs --
+UPDATE gc_blob_review_queue SET
+    claimed_until = CASE WHEN claimed_until > $3 THEN $4 ELSE claimed_until END,
+    review_after = CASE WHEN claimed_until > $3 AND review_after = claimed_until THEN $4
+        WHEN review_after > $1 THEN $2 ELSE review_after END
+WHERE digest IN (
+    SELECT digest FROM gc_blob_review_queue WHERE review_after > $1 OR claimed_until > $3 LIMIT $5)
+RETURNING digest;
+
+-- mend_manifests --
+UPDATE gc_manifest_review_queue SET review_after = $2 WHERE manifest_id IN (
+    SELECT manifest_id FROM gc_manifest_review_queue WHERE review_after > $1 LIMIT $3)
+RETURNING manifest_id;

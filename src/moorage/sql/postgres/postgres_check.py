@@ -13,6 +13,8 @@ from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS
 
 MINIMUM_VERSION = 15
 
+_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
+"""Those that take any text: the second keeps the bytes that it is given."""
 _FILES = ("sslcert", "sslkey", "sslrootcert")
 
 
@@ -48,6 +50,17 @@ async def check_server(settings: PostgresSettings, *, minimum_version: int = MIN
         raise ConfigurationError(list(dict.fromkeys(mistakes)))
     msg = f"no connection to PostgreSQL: {'; '.join(silent)}"
     raise DatabaseUnavailable(msg)
+
+
+def mistake_of_encoding(encoding: str) -> Mistake | None:
+    """Say why a database of this encoding (``server_encoding``) cannot be used; None: it can."""
+    if encoding in _ENCODINGS:
+        return None
+    return Mistake(
+        "database.dbname",
+        f"the database is encoded in {encoding}, which does not have every character that an image may show; make one "
+        "by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and load a dump of this one into it",
+    )
 
 
 def _unreadable_files(settings: PostgresSettings) -> list[Mistake]:
@@ -90,10 +103,13 @@ async def _mistake_of(connection: asyncpg.Connection, minimum_version: int) -> M
             f", {minimum_version}.0 is needed",
         )
     try:
-        is_in_recovery = await connection.fetchval("SELECT pg_is_in_recovery()")
+        found = await connection.fetchrow("SELECT pg_is_in_recovery(), current_setting('server_encoding')")
     except VENDOR_ERRORS as exc:
         msg = f"PostgreSQL does not answer: {describe(exc)}"
         raise DatabaseUnavailable(msg) from exc
+    is_in_recovery, encoding = found
     if is_in_recovery:
         return Mistake("database.host", "the database is in read-only mode (in recovery)")
+    if (mistake := mistake_of_encoding(encoding)) is not None:
+        return mistake
     return None

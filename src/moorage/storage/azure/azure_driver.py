@@ -11,9 +11,9 @@ from moorage.storage.azure.listing import BlobList, ListedBlob
 from moorage.storage.azure.objects import ContainerBlobs, moment_of
 from moorage.storage.base import Capability, FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
 from moorage.storage.egress import UNTOLD, Egress, in_query
+from moorage.storage.remote.exchange import Exchange
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
-from moorage.storage.remote.pools import Pools
 from moorage.storage.remote.remote_driver import RemoteDriver, each
 from moorage.telemetry import get_log
 
@@ -30,7 +30,6 @@ class AzureDriver(RemoteDriver):
     Args:
         line: asks the service.
         keys: of the registry in the container.
-        pools: are closed with it.
         where: its path in the configuration, for what is said at a start.
     """
 
@@ -39,15 +38,19 @@ class AzureDriver(RemoteDriver):
     chunk_min_bytes = 5 << 20
     part_bytes = PART_BYTES
 
-    def __init__(self, line: ContainerLine, keys: BlobKeys, pools: Pools, *, where: str = "storage.azure") -> None:
+    def __init__(self, line: ContainerLine, keys: BlobKeys, *, where: str = "storage.azure") -> None:
         self._line = line
         self._keys = keys
-        self._pools = pools
         self._where = where
         self._blobs = ContainerBlobs(line, keys)
         self._list = BlobList(line)
         self._copy = BlockCopy(line, keys)
         self._signs_from = 0.0
+
+    @property
+    def exchange(self) -> Exchange:
+        """See the interface."""
+        return self._line.exchange
 
     async def examine(self, *, can_write: bool = True) -> None:
         """See the interface."""
@@ -156,6 +159,7 @@ class AzureDriver(RemoteDriver):
         """See the interface. None, too, for a while after the service has given no key for signing; that is logged."""
         if clock() < self._signs_from:
             return None
+        await self.exchange.be_sure()
         try:
             url = await self._line.signed_url(self._keys.key(path), expires_s=expires_s)
         except StorageUnavailable as exc:
@@ -170,7 +174,7 @@ class AzureDriver(RemoteDriver):
     async def close(self) -> None:
         """See the interface."""
         await self._line.close()
-        await self._pools.close()
+        await self.exchange.close()
 
     async def _delete_below(self, prefix: str) -> bool:
         """Delete all blobs whose keys begin with *prefix*; return whether any was removed by us."""

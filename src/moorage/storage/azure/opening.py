@@ -30,7 +30,7 @@ def open_azure(section: AzureSection, *, where: str = "storage.azure", tally: St
     try_timeout_s = section.retry_try_timeout.total_seconds() or SMALL_S
     line = ContainerLine(place, Exchange(pools, signer.headers, settings), signer, try_timeout_s=try_timeout_s)
     keys = BlobKeys(section.rootdirectory, is_legacy=section.is_legacy)
-    return AzureDriver(line, keys, pools, where=where)
+    return AzureDriver(line, keys, where=where)
 
 
 def _access(section: AzureSection, place: ContainerPlace, *, where: str) -> Access:

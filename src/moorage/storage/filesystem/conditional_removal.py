@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping
 
+from moorage.room import NO_ROOM
 from moorage.storage.filesystem.files import write_new
 from moorage.storage.filesystem.folders import in_folder, remove_tree, sync_folder, temporary_in
 from moorage.storage.filesystem.opening import open_to_read, read_whole
@@ -123,11 +124,17 @@ def _finish(root: str, note: str, *, is_abandoned: bool) -> None:
 
 def _write_note(root: str, hidden: str, said: Mapping[str, str], *, sync: bool) -> str:
     note, text = f"{root}{NOTES}/{hidden}", json.dumps({"hidden": hidden, **said})
-    in_folder(root + NOTES, lambda: write_new(note, text.encode(), sync=sync))
+    try:
+        in_folder(root + NOTES, lambda: write_new(note, text.encode(), sync=sync))
+    except OSError as exc:
+        # What makes room must not need any. Nor can anybody push the tag anew, for whom the note would be.
+        if exc.errno not in NO_ROOM:
+            raise
     return note
 
 
 def _remove_note(root: str, note: str) -> None:
     with contextlib.suppress(OSError):  # A note too many does no harm.
         os.unlink(note)
+    with contextlib.suppress(OSError):
         os.rmdir(root + NOTES)

@@ -19,10 +19,9 @@ from moorage.storage.gcs.json_api import COMPOSED_AT_MOST, SESSION_TYPE, BucketC
 from moorage.storage.gcs.resumable import ResumableParts, cancel
 from moorage.storage.gcs.signed_urls import LONGEST_ELSEWHERE_S, LONGEST_S, URLSigner
 from moorage.storage.remote.bodies import BodyReader
-from moorage.storage.remote.exchange import Stream
+from moorage.storage.remote.exchange import Exchange, Stream
 from moorage.storage.remote.keys import KeySpace, is_marker, is_never_a_folder
 from moorage.storage.remote.paging import KeyPage, names_in
-from moorage.storage.remote.pools import Pools
 from moorage.storage.remote.remote_driver import RemoteDriver, each
 from moorage.storage.streams import ObjectContent, PartsWriter, Reader
 from moorage.telemetry import get_log
@@ -50,7 +49,6 @@ class GCSDriver(RemoteDriver):
 
     Args:
         calls: of the bucket.
-        pools: have the connections of the calls.
         account: asks and signs.
         root: prefix of all objects.
         part_bytes: of a part of a resumable upload.
@@ -64,7 +62,6 @@ class GCSDriver(RemoteDriver):
     def __init__(
         self,
         calls: BucketCalls,
-        pools: Pools,
         account: GoogleAccount,
         *,
         root: str = "",
@@ -72,7 +69,6 @@ class GCSDriver(RemoteDriver):
     ) -> None:
         self.part_bytes = part_bytes
         self._calls = calls
-        self._pools = pools
         self._account = account
         self._keys = KeySpace(root, kind="object of Google Cloud Storage", can_be=_can_be)
         self._deletions = Deletions(calls)
@@ -80,6 +76,11 @@ class GCSDriver(RemoteDriver):
         self._unsigned_until = float("-inf")
         if account.is_nobody:
             self.capabilities = self.capabilities - {Capability.SIGNED_URLS}
+
+    @property
+    def exchange(self) -> Exchange:
+        """See the interface."""
+        return self._calls.exchange
 
     async def examine(self, *, can_write: bool = True) -> None:
         """See the interface."""
@@ -268,6 +269,7 @@ class GCSDriver(RemoteDriver):
         """See the interface. None, too, while the account may not sign; that is logged."""
         if Capability.SIGNED_URLS not in self.capabilities or time.monotonic() < self._unsigned_until:
             return None
+        await self.exchange.be_sure()
         resource = f"{self._calls.endpoint}/{self._calls.bucket}/{quote(self._keys.key(path), safe='/~')}"
         try:
             email = await self._account.signing_email()
@@ -282,7 +284,7 @@ class GCSDriver(RemoteDriver):
     async def close(self) -> None:
         """See the interface."""
         await self._account.close()
-        await self._pools.close()
+        await self.exchange.close()
 
     async def _folded(self, prefix: str, *, after: str = "", token: str = "", limit: int = 1000) -> KeyPage:
         page = await self._calls.page(prefix, start=after, folded=True, token=token, limit=min(limit, 1000))

@@ -41,9 +41,7 @@ def open_bucket(section: GCSSection, *, endpoint: str = "", tally: StoreTally | 
         at_once=section.maxconcurrency,
         logs=section.debug_log,
     )
-    return GCSDriver(
-        calls, pools, account, root=section.rootdirectory, part_bytes=min(section.chunksize, MOST_PART_BYTES)
-    )
+    return GCSDriver(calls, account, root=section.rootdirectory, part_bytes=min(section.chunksize, MOST_PART_BYTES))
 
 
 def _account(section: GCSSection, *, is_google: bool) -> GoogleAccount:

@@ -27,6 +27,7 @@ from moorage.storage.remote.attempts import (
 )
 from moorage.storage.remote.pools import CONNECT_S, Pools
 from moorage.storage.remote.rate import RequestRate
+from moorage.storage.remote.store_watch import StoreWatch
 from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.telemetry import get_log
 
@@ -175,6 +176,7 @@ class Exchange:
 
     def __init__(self, pools: Pools, sign: Sign, settings: ExchangeSettings) -> None:
         self.settings = settings
+        self._watch: StoreWatch | None = None
         self._pools = pools
         self._sign = sign
         self._budget = AttemptBudget()
@@ -185,7 +187,23 @@ class Exchange:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._watch is not None:
+            await self._watch.close()
         await self._pools.close()
+
+    def watch(self, watch: StoreWatch) -> None:
+        """Have *watch* asked before and after each request, and told of new connections."""
+        self._watch = watch
+        self._pools.on_connected = watch.doubt
+
+    async def be_sure(self) -> None:
+        """Return if this is the store that it was, where that is watched.
+
+        Raises:
+            StorageUnavailable: it is another one, or it does not answer.
+        """
+        if self._watch is not None:
+            await self._watch.passed()
 
     async def send(self, call: StoreCall) -> StoreAnswer:
         """Ask until there is an answer, and read it whole; the last one if all of them say "later".
@@ -211,6 +229,7 @@ class Exchange:
         try:
             while True:
                 try:
+                    await self.be_sure()
                     result = await self._once(call, take, attempts.number)
                 except LOST as exc:
                     if not await self._again(call, attempts, _in_words(exc)):
@@ -219,13 +238,23 @@ class Exchange:
                     continue
                 if isinstance(result, Stream) or not self.settings.is_passing(call, result):
                     attempts.succeeded()
-                    return result
+                    return await self._surely(result)
                 if result.status in THROTTLED_STATUSES:
                     self.settings.tally.throttled(call.kind)
                 if not await self._again(call, attempts, f"status {result.status}"):
                     return result
         finally:
             self.settings.tally.answered(call.kind, time.perf_counter() - began_at)
+
+    async def _surely(self, result: _R) -> _R:
+        """The answer, if it is that of the right store: its connection may have been new."""
+        try:
+            await self.be_sure()
+        except BaseException:
+            if isinstance(result, Stream):
+                result.close()
+            raise
+        return result
 
     async def _again(self, call: StoreCall, attempts: Attempts, why: str) -> bool:
         number = attempts.number

@@ -7,10 +7,13 @@ import asyncio
 import ssl
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from moorage.errors import ConfigurationError, Mistake, StorageUnavailable
@@ -72,6 +75,8 @@ class Pools:
         self._user_agent = user_agent
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._is_closed = False
+        self.on_connected: Callable[[], None] = _nothing
+        """Called for each new connection, before anything is sent on it."""
 
     def session(self, *, is_bulk: bool) -> aiohttp.ClientSession:
         """Return the session for requests of that kind.
@@ -94,7 +99,8 @@ class Pools:
         await asyncio.gather(*(session.close() for session in sessions))
 
     def _open(self, connections: int) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
+            self,
             limit=connections,
             keepalive_timeout=_KEEPALIVE_S,
             ttl_dns_cache=_DNS_S,
@@ -112,6 +118,23 @@ class Pools:
         # A request whose answer was lost is sent again here, where it is known that it was sent before, and not there.
         session._retry_connection = False  # noqa: SLF001 - there is no other way to switch it off
         return session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells of new connections. A trace would be asked for each piece of each body, too."""
+
+    def __init__(self, pools: Pools, **settings: Any) -> None:  # noqa: ANN401 - as aiohttp's
+        super().__init__(**settings)
+        self._pools = pools
+
+    async def _create_connection(self, *args: Any, **settings: Any) -> ResponseHandler:  # noqa: ANN401 - as aiohttp's
+        made = await super()._create_connection(*args, **settings)
+        self._pools.on_connected()
+        return made
+
+
+def _nothing() -> None:
+    pass
 
 
 def proxy_for(url: str) -> URL | None:

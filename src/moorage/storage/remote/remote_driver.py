@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.base import Capability, Stat, StorageDriver
+from moorage.storage.remote.exchange import Exchange
+from moorage.storage.remote.store_watch import StoreWatch
 
 AT_ONCE = 16
 """Requests of one caller that are under way together."""
@@ -19,6 +21,7 @@ PASSING_AT_ONCE = 2
 
 They are in no budget: an upload that is committed has sent all that it held, and a crowd commits at once.
 """
+_NOTE_BYTES = 64 << 10
 PROBES = "/docker/registry/moorage/probes"
 
 _T = TypeVar("_T")
@@ -76,6 +79,11 @@ class RemoteDriver(StorageDriver):
         }
     )
 
+    @property
+    @abstractmethod
+    def exchange(self) -> Exchange:
+        """The line on which all requests go."""
+
     @abstractmethod
     async def examine(self, *, can_write: bool = True) -> None:
         """See at a start that the store is there and does what a registry needs; *can_write* False: that it is read.
@@ -94,6 +102,22 @@ class RemoteDriver(StorageDriver):
             StorageUnavailable: that cannot be found out.
         """
         return ()
+
+    def watch(self, path: str, content: bytes | None) -> None:
+        """See the interface. Reads that find something are refused too, and all is looked at no oftener than needed.
+
+        A bucket that nothing is in has nothing to be known by.
+        """
+        if content is None:
+            return
+
+        async def is_right() -> bool:
+            try:
+                return await self.get(path, limit_bytes=_NOTE_BYTES) == content
+            except PathUnknown:
+                return False
+
+        self.exchange.watch(StoreWatch(path, is_right))
 
     async def get_each(
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20

@@ -19,7 +19,7 @@ from moorage.storage.base import (
 from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.paths import LOCK_FILES, is_of_an_upload
 from moorage.storage.remote.bodies import BodyReader
-from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Stream
+from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Exchange, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
 from moorage.storage.remote.remote_driver import PROBES, RemoteDriver, to_its_end
@@ -57,6 +57,11 @@ class S3Driver(RemoteDriver):
         self._objects = bucket.objects
         self._keys = bucket.keys
         self._examination = Examination(bucket)
+
+    @property
+    def exchange(self) -> Exchange:
+        """See the interface."""
+        return self._bucket.exchange
 
     async def examine(self, *, can_write: bool = True) -> None:
         """See the interface."""
@@ -208,6 +213,7 @@ class S3Driver(RemoteDriver):
 
     async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         """See the interface."""
+        await self.exchange.be_sure()
         return await self._bucket.signed_url(self._keys.key(path), expires_s=expires_s, query=egress.ours())
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from moorage.control.images.move_steps import ImageMoves
 from moorage.control.images.registry_facts import RegistryFacts
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
+from moorage.control.policies.undo_job import RunUndoing
 from moorage.control.sign_in.directory_users import DirectoryChecks
 from moorage.control.usage.measuring import UsageMeasurement
 
@@ -20,6 +21,7 @@ def all_workers() -> Sequence[Worker]:
         ImageMoves(),
         PolicyCleanup(),
         BulkTagDeletion(),
+        RunUndoing(),
         UsageMeasurement(),
         DirectoryChecks(),
         RegistryFacts(),

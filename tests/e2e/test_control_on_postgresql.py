@@ -65,17 +65,28 @@ def test_a_database_that_cannot_hold_every_name_gets_no_tables(configuration: Pa
     assert postgres.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", dbname) == "0"
 
 
+def test_a_page_of_the_repositories_of_a_group_reads_few_of_them(configuration: Path) -> None:
+    assert "migrations were applied" in control(configuration, "migrate").stdout
+    read = json.loads(_beside(configuration, "support.postgres_plans"))
+    assert sorted(read) == ["-updated_at", "created_at", "name"]
+    assert max(read.values()) < 100, read  # Of 1,200.
+
+
 def test_two_workers_share_rows_and_the_capacity_of_cleanups(configuration: Path) -> None:
     assert "migrations were applied" in control(configuration, "migrate").stdout
-    tests = str(Path(__file__).parents[1])
-    command = [sys.executable, "-m", "support.postgres_jobs", str(configuration)]
-    environ = {**os.environ, "PYTHONPATH": tests}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(_beside(configuration, "support.postgres_jobs"))
     first, second = found["beside_an_open_transaction"]
     assert None not in (first, second)
     assert first != second
     taken = [pk for one in found["drained"] for pk in one]
     assert len(taken) == len(set(taken)) == 30
     assert found["over_capacity"] == [1] * 8
+
+
+def _beside(configuration: Path, module: str) -> str:
+    """The last line of a module that is run with Django."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", module, str(configuration)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]

@@ -183,16 +183,24 @@ def undo(
 ) -> None:
     """Bring back the tags that a run deleted, as far as garbage collection has left them."""
     open_database(config)
+    from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
     from moorage.control.policies.models import CleanupRun  # noqa: PLC0415 - as above
-    from moorage.control.policies.undoing import undo_run  # noqa: PLC0415 - as above
+    from moorage.control.policies.undoing import UndoneTags, undo_portion  # noqa: PLC0415 - as above
     from moorage.control.protection.rules import Person  # noqa: PLC0415 - as above
 
     run = CleanupRun.objects.filter(pk=run_id).select_related("repository__project").first()
     if run is None:
         raise not_there("run", run_id)
     # Whoever runs commands on the machine is as an administrator: rules about roles do not hold them.
-    found = undo_run(run, by=COMMAND_LINE, person=Person(0, is_admin=True))
+    found, person = UndoneTags(left=1), Person(0, is_admin=True)
+    with Bars(counts=True, is_transient=True) as bars:
+        part = f"undo of run {run_id}"
+        bars.begins(part, run.deleted_tags.count())
+        while found.left:
+            before = found.seen
+            undo_portion(run, found, by=COMMAND_LINE, person=person)
+            bars.advanced(part, found.seen - before)
     row: Row = {
         "restored": found.restored,
         "there": found.there,

@@ -8,6 +8,7 @@ from moorage.control.images.registry_facts import RegistryFacts
 from moorage.control.jobs.astray import AstrayRows
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
+from moorage.control.policies.undo_job import RunUndoing
 from moorage.control.sign_in.directory_users import DirectoryChecks
 from moorage.control.usage.measuring import UsageMeasurement
 
@@ -21,6 +22,7 @@ def all_workers() -> Sequence[Worker]:
         ImageMoves(),
         PolicyCleanup(),
         BulkTagDeletion(),
+        RunUndoing(),
         UsageMeasurement(),
         DirectoryChecks(),
         RegistryFacts(),

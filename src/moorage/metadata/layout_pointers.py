@@ -58,18 +58,18 @@ class LayoutPointers:
         What is behind a push that was acknowledged is never taken away again: that push came after this deletion.
         """
         dropped: list[str] = []
-        async for tag, target in self._tags(name):
-            if target == digest:
-                await self._drop_tag(name, tag)
-                dropped.append(tag.text)
+        async for tag in self._pointing(name, digest):
+            await self._drop_tag(name, tag)
+            dropped.append(tag.text)
         kept = await self._kept_beside(name, digest, payload)
         await _delete_if_there(self._storage, paths.revision(name, digest))
         for path in kept:
             if not path.startswith(paths.revision(name, digest)):
                 await _delete_if_there(self._storage, path)
         is_used = await is_linked(self._storage, paths.revision_link(name, digest))
-        async for _, target in self._tags(name):
-            is_used = is_used or target == digest
+        async for _ in self._pointing(name, digest):
+            is_used = True
+            break
         if is_used:
             await self._write(name, digest, kept, ())
         return dropped
@@ -122,17 +122,20 @@ class LayoutPointers:
                 kept[path] = await self._storage.get(path)
         return kept
 
-    async def _tags(self, name: RepositoryName) -> AsyncIterator[tuple[Tag, Digest | None]]:
+    async def _pointing(self, name: RepositoryName, digest: Digest) -> AsyncIterator[Tag]:
+        """The tags that point to a manifest. No link says which they are, so that of every tag is read."""
+        text = digest.encoded.encode()
+
+        def points(_: int, content: bytes) -> bool:
+            return text in content and linked_digest(content) == digest  # Hardly any is worth to be parsed.
+
         async for entries in pages_of(self._storage, paths.tags(name), page=_BATCH):
             tags = [Tag(entry.name) for entry in entries]
-            if keeps_files(self._storage):
-                for tag in tags:
-                    yield tag, await self.target(name, tag)
-            else:
-                links = [paths.tag_link(name, tag) for tag in tags]
-                targets = await self._storage.get_each(links, lambda _, content: linked_digest(content))
-                for tag, target in zip(tags, targets, strict=True):
-                    yield tag, target
+            # Many at once, and not on the event loop: of a large repository they are many files.
+            found = await self._storage.get_each([paths.tag_link(name, tag) for tag in tags], points)
+            for tag, is_pointing in zip(tags, found, strict=True):
+                if is_pointing:
+                    yield tag
             await asyncio.sleep(0)
 
 

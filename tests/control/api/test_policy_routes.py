@@ -64,4 +64,4 @@ def test_a_policy_is_previewed_run_at_once_and_undone(client: Client, shared_dae
     (gone,) = answered(call(client, "GET", f"{place}/runs/{run['id']}/tags", token=token))
     assert gone["name"] == "dev-1"
     undone = answered(call(client, "POST", f"{place}/runs/{run['id']}/undo", token=token))
-    assert undone == {"restored": ["dev-1"], "there": [], "gone": [], "protected": []}
+    assert undone == {"restored": ["dev-1"], "there": [], "gone": [], "protected": [], "left": 0}

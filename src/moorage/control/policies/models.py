@@ -146,6 +146,44 @@ class CleanedTag(models.Model):
         return self.name
 
 
+class RunUndo(models.Model):
+    """The undo of a run that is too large for one request: how far a job has come with it."""
+
+    LEASE: ClassVar = LeaseFields("due_at", "owner")
+
+    run = models.OneToOneField(CleanupRun, on_delete=models.CASCADE, related_name="undo", primary_key=True)
+    requested_by = models.CharField(max_length=255)
+    role = models.PositiveSmallIntegerField(default=0)
+    """The role that rules are held against."""
+    is_admin = models.BooleanField(default=False)
+    total = models.PositiveIntegerField(default=0)
+    """Tags that the run deleted."""
+    position = models.BigIntegerField(default=0)
+    """The key of the last of them that was looked at."""
+    restored = models.PositiveIntegerField(default=0)
+    there = models.PositiveIntegerField(default=0)
+    """They were there again already."""
+    gone = models.PositiveIntegerField(default=0)
+    """Garbage collection had taken what they pointed to."""
+    protected = models.PositiveIntegerField(default=0)
+    """A rule forbids to push them."""
+    failures = models.PositiveSmallIntegerField(default=0)
+    message = models.TextField(blank=True)
+    """The reason why it waits or has ended early; empty: it did neither."""
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    def __str__(self) -> str:
+        return f"undo of {self.run}"
+
+    @property
+    def seen(self) -> int:
+        """The number of tags that were looked at."""
+        return self.restored + self.there + self.gone + self.protected
+
+
 class BulkDeletion(models.Model):
     """A deletion of many tags that somebody has asked for. It goes when it has been done."""
 

@@ -17,7 +17,7 @@ from moorage.control.images.models import ImageRepository
 from moorage.control.policies.changes import run_now
 from moorage.control.policies.models import CleanupRun
 from moorage.control.policies.previews import CleanupPreview, preview_cleanups
-from moorage.control.policies.undoing import UndoneRun, undo_run
+from moorage.control.policies.undoing import UndoneTags, undo_run
 from moorage.control.protection.questions import person_of
 from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused
@@ -54,6 +54,20 @@ class PreviewShape(Schema):
     tags: list[PreviewedTagShape]
 
 
+class RunUndoShape(Schema):
+    """The job that brings back the tags of a run, with numbers of tags."""
+
+    total: int
+    seen: int = Field(description="Tags that were looked at.")
+    restored: int
+    there: int
+    gone: int
+    protected: int
+    message: str = Field(description="The reason why it waits or has ended early.")
+    started_at: Moment
+    finished_at: Moment | None
+
+
 class RunShape(Schema):
     """The report of a run over one repository."""
 
@@ -71,6 +85,7 @@ class RunShape(Schema):
     kept: dict[str, int]
     started_at: Moment
     finished_at: Moment | None
+    undo: RunUndoShape | None = Field(None, description="Null: no undo of it took a job.")
 
 
 class CleanedTagShape(Schema):
@@ -82,12 +97,13 @@ class CleanedTagShape(Schema):
 
 
 class UndoneShape(Schema):
-    """The tags of a run that was undone, by what became of them."""
+    """The tags of a run that was undone, by what became of them: those that were looked at at once."""
 
     restored: list[str]
     there: list[str]
     gone: list[str]
     protected: list[str]
+    left: int = Field(description="Tags that a job goes on with; `undo` of the report has how far it is.")
 
 
 class RunAcceptedShape(Given):
@@ -123,7 +139,7 @@ def run_policy(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
 @routes.get(_POLICY + "/runs", auth=SIGNED_IN, response=answers(list[RunShape], 405))
 def list_policy_runs(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List the reports of runs, newest first; for maintainers."""
-    rows = CleanupRun.objects.filter(project=_project(request, place).project)
+    rows = CleanupRun.objects.filter(project=_project(request, place).project).select_related("undo")
     return Paging(request, response).page(rows, query)
 
 
@@ -144,9 +160,12 @@ def list_tags_of_policy_run(
 
 @routes.post(_RUN + "/undo", auth=CHANGES, response=answers(UndoneShape, 503))
 def undo_policy_run(request: HttpRequest, place: Place, run_id: Id) -> Any:  # noqa: ANN401
-    """Bring back the tags that a run deleted, as far as garbage collection has left them; for maintainers."""
+    """Bring back the tags that a run deleted, as far as garbage collection has left them; for maintainers.
+
+    The first 200 at once; a job brings back the others, which `left` counts.
+    """
     found = _project(request, place)
-    undone: UndoneRun = undo_run(_run(found, run_id), by=found.who.as_actor(), person=_person(found))
+    undone: UndoneTags = undo_run(_run(found, run_id), by=found.who.as_actor(), person=_person(found))
     return undone
 
 
@@ -163,7 +182,11 @@ def _person(found: FoundProject) -> Person:
 
 
 def _run(found: FoundProject, run_id: int) -> CleanupRun:
-    run = CleanupRun.objects.filter(project=found.project, pk=run_id).select_related("repository__project").first()
+    run = (
+        CleanupRun.objects.filter(project=found.project, pk=run_id)
+        .select_related("repository__project", "undo")
+        .first()
+    )
     if run is None:
         raise not_found("Cleanup Run")
     return run

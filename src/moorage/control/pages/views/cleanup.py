@@ -130,9 +130,12 @@ def run_cleanup(request: HttpRequest, place: str) -> HttpResponse:
 def show_run(request: HttpRequest, place: str, run: int) -> HttpResponse:
     """Show the report of a run."""
     found = maintained_project_at(request, place)
-    row = get_object_or_404(CleanupRun.objects.select_related("repository__project"), project=found.project, pk=run)
+    row = get_object_or_404(
+        CleanupRun.objects.select_related("repository__project", "undo"), project=found.project, pk=run
+    )
     context = project_context(found, "cleanup") | {
         "run": row,
+        "undo": getattr(row, "undo", None),
         "page": key_page(request, row.deleted_tags.all(), (ListOrder(word="name", field="name"),), size=100),
     }
     return render(request, "pages/cleanup_run.html", context)

@@ -127,6 +127,9 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
         return not_done(request, str(exc), address)
     back = len(undone.restored)
     said = [ngettext("%d tag is back.", "%d tags are back.", back) % back]
+    if undone.left:
+        said.append(_("%d more are being brought back: this report says how far that is.") % undone.left)
+        address = f"/{found.project.full_path}/-/cleanup/runs/{row.pk}"
     if undone.there:
         said.append(_("There again already: %s.") % ", ".join(undone.there[:20]))
     if undone.gone:

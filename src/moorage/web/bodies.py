@@ -183,6 +183,8 @@ async def _end_of(diverted: DivertedBody, content: StreamReader) -> Exception | 
 async def _continue(request: BaseRequest) -> None:
     """Tell a client that waits for it (``Expect: 100-continue``) that its body is wanted."""
     # What else it expects is passed over: to refuse it would end a push that can go on.
+    if hdrs.EXPECT not in request.headers:
+        return
     expected = ",".join(request.headers.getall(hdrs.EXPECT, ())).lower().split(",")
     if any(item.strip() == "100-continue" for item in expected) and request.version >= HttpVersion11:
         writer = request.writer
@@ -201,6 +203,8 @@ def _check_codings(request: BaseRequest) -> None:
 
     Source: RFC 9112 § 6.1 (501), RFC 9110 § 15.5.16 (415).
     """
+    if not (hdrs.TRANSFER_ENCODING in request.headers or hdrs.CONTENT_ENCODING in request.headers):
+        return
     way = ",".join(request.headers.getall(hdrs.TRANSFER_ENCODING, ())).strip().lower()
     if way not in ("", "chunked"):
         msg = "of transfer codings only chunked is done here: send Transfer-Encoding: chunked, or a Content-Length"

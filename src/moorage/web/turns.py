@@ -40,6 +40,11 @@ class Turns(RequestHandler):
         self._context = contextvars.copy_context()
         self._task_handler = self._loop.create_task(self.start(), context=self._context)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on with what was held back: aiohttp asks for it after each read, also where nothing was."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     @property
     def can_begin(self) -> bool:
         """Return whether the connection is idle, so that a request can be begun at once."""

@@ -135,6 +135,7 @@ class Bodies:
             return b""
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
+        cast("Connection", request.protocol).when_answered(lambda: self._holdings.end(holding))
         # In small pieces: what was read and has no room yet is in no budget.
         async for piece in self._received(request, piece_bytes=_PIECE_MIN_BYTES):
             chunk = cast("bytearray", piece)

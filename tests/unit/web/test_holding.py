@@ -34,9 +34,12 @@ class Body:
 
     async def _run(self, holdings: Holdings, size_bytes: int) -> None:
         self.holding = holdings.begin(self._give_up)
-        await self.holding.grow(size_bytes)
-        self.held.set()
-        await self.ends.wait()
+        try:
+            await self.holding.grow(size_bytes)
+            self.held.set()
+            await self.ends.wait()
+        finally:
+            holdings.end(self.holding)
 
     def _give_up(self) -> None:
         self.is_given_up = True

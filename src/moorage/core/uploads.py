@@ -41,8 +41,6 @@ _HASHERS = 4096
 """Sessions whose running hash a worker remembers; the bytes of a forgotten one are read again at its end."""
 
 _PURGED_PAGE = 1000
-_SESSION_BYTES = 4 << 10
-"""Room that a session without bytes takes, about: a file's name and what the file system notes of it."""
 
 _ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """A UUID in the form in which it was given out."""
@@ -91,7 +89,7 @@ class Uploads:
             StorageFull: no room is left but for deletions.
             TooManyRequests: the client has as many open as it may have.
         """
-        self._room.take(_SESSION_BYTES)
+        self._room.check()
         session = await self._limits.name_new(name, client)
         folder = paths.upload(name, session)
         try:

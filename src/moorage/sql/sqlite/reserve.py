@@ -9,6 +9,7 @@ import os
 import secrets
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -33,19 +34,20 @@ _SHORT_LOG_PAGES = 100
 class Reserve:
     """The file beside a database that can be done without."""
 
-    def __init__(self, database: Path, *, is_kept: bool) -> None:
+    def __init__(self, database: Path, *, is_kept: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
         """*is_kept*: whether this process makes it; any lets go of it."""
         self._folder = str(database.absolute().parent)
         self._file = database.absolute().with_name(f"{database.name}-reserve")
         self._written = [database.absolute().with_name(database.name + suffix) for suffix in ("", "-wal")]
         self._is_kept = is_kept
-        self._ample_until = 0.0
+        self._monotonic = monotonic
+        self._ample_until = float("-inf")
         self.log_pages = _LOG_PAGES
         """After how many pages the log is to be brought in."""
 
     def look(self) -> bool:
         """Let go of a step of it where nothing else is left; return whether it is to be made, see :meth:`make`."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now < self._ample_until:
             return False
         left_bytes = free_bytes(self._folder)

@@ -41,7 +41,7 @@ class Writing:
     It may not be what is there: another request may have put as many bytes in its place.
     """
 
-    # No generator: those of asynchronous ones are noted by the event loop, and their ends waited for.
+    # No generator: the event loop keeps a note of each asynchronous one, and has one more coroutine for its end.
     def __init__(self, session: str, writer: UploadWriter, hashers: Remembered[str, Hasher]) -> None:
         self._session = session
         self._writer = writer

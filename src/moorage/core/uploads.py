@@ -17,13 +17,7 @@ from moorage.core.session_limits import SessionLimits
 from moorage.core.upload_ages import begun_before
 from moorage.core.upload_endings import UploadEnding, UploadState, read_again
 from moorage.core.upload_writing import Writing, open_session, unknown
-from moorage.errors import (
-    BackendError,
-    DigestInvalid,
-    PathUnknown,
-    RangeInvalid,
-    StorageFull,
-)
+from moorage.errors import BackendError, DigestInvalid, PathUnknown, RangeInvalid, StorageFull
 from moorage.metadata.base import UNEXPLAINED, Cause, LinkStore, SessionStore, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName

@@ -83,8 +83,7 @@ class Turns(RequestHandler):
             if self._begun is None and not self._messages:
                 await self._next()
             begun, self._begun = self._begun, None
-            goes_on = await (self._turn() if begun is None else begun)
-            if not goes_on or self._close:  # The end may have come after a task of its own had said that it goes on.
+            if not await (self._turn() if begun is None else begun):
                 break
         if not self._force_close:
             self._task_handler = None

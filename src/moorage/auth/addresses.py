@@ -31,8 +31,16 @@ class Network(NamedTuple):
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, an address or ``localhost``, is this machine, so that nothing in between can be read."""
+    return (_remembered_loopback if len(host) <= _REMEMBERED_LENGTH else _is_loopback)(host)
+
+
+def _is_loopback(host: str) -> bool:
     found = _read(host)
     return host == "localhost" if found is None else found.is_loopback
+
+
+_remembered_loopback = lru_cache(maxsize=1024)(_is_loopback)
+"""Each connection of a client asks again, and what the standard library does for an answer costs as much as a parse."""
 
 
 def is_any(host: str) -> bool:
@@ -48,12 +56,19 @@ def is_localhost(host: str) -> bool:
 
 def network_of(address: str) -> str:
     """Return the unit that is counted: an IPv4 address (either form), or an IPv6 network; other text stays as it is."""
+    return (_remembered_network if len(address) <= _REMEMBERED_LENGTH else _network_of)(address)
+
+
+def _network_of(address: str) -> str:
     found = _read(address)
     if found is None:
         return address
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
     return str(ipaddress.ip_network((int(found), _NETWORK_BITS), strict=False))
+
+
+_remembered_network = lru_cache(maxsize=1024)(_network_of)
 
 
 def networks_of(address: str) -> Sequence[Network]:

@@ -30,6 +30,7 @@ _SHARE = 16
 """Storage is asked again when a worker has given out so small a part of what was free: a list of thousands is dear."""
 
 _RETRY = timedelta(seconds=60)
+_KEY_LENGTH = 256
 
 
 class SessionLimits:
@@ -56,23 +57,29 @@ class SessionLimits:
         Raises:
             TooManyRequests: it has as many open as it may have.
         """
-        mark = self._mark(name, client)
+        found = self._client(name, client)
         if self._limit:
-            await self._take(name, mark)
-        return _id(mark, self._minute())
+            await self._take(name, found)
+        return _id(found.mark, self._minute())
 
-    async def _take(self, name: RepositoryName, mark: str) -> None:
-        client = self._clients.get(mark)
-        if client is None:
-            client = _Client()
-            self._clients.put(mark, client)
+    def _client(self, name: RepositoryName, text: str) -> "_Client":
+        key = f"{name.text}\0{text}"
+        if len(key) > _KEY_LENGTH:  # What is remembered must not grow with what a token says.
+            key = self._mark(name, text)
+        found = self._clients.get(key)
+        if found is None:
+            found = _Client(self._mark(name, text))
+            self._clients.put(key, found)
+        return found
+
+    async def _take(self, name: RepositoryName, client: "_Client") -> None:
         looks = client.looks
         async with client.lock:  # One look at a time, however many requests a client sends.
             if not client.left:
                 # A look that began after this request had come is as good as one of its own.
                 if client.looks == looks or not client.is_full:
                     client.looks += 1
-                    free = self._limit - await self._count(name, mark)
+                    free = self._limit - await self._count(name, client.mark)
                     client.is_full = free <= 0
                     client.left = 0 if client.is_full else max(1, free // _SHARE)
                 if client.is_full:
@@ -122,7 +129,8 @@ def began_by(session: str, now: datetime) -> datetime | None:
 class _Client:
     """A worker's memory of one client in one repository."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
         self.lock = asyncio.Lock()
         self.left = 0
         """Sessions that the client may open before storage is asked again."""

@@ -5,7 +5,6 @@ loses nothing. A worker also remembers the running hash of the bytes that it has
 another worker, its bytes are hashed once more, all together, when it is committed.
 """
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,16 +16,8 @@ from moorage.core.blob_placing import BlobPlacing
 from moorage.core.session_limits import SessionLimits
 from moorage.core.upload_ages import begun_before
 from moorage.core.upload_endings import UploadEnding, UploadState, read_again
-from moorage.errors import (
-    BackendError,
-    DigestInvalid,
-    PathUnknown,
-    RangeInvalid,
-    StorageBusy,
-    StorageFull,
-    UploadBusy,
-    UploadUnknown,
-)
+from moorage.core.upload_writing import Writing, open_session, unknown
+from moorage.errors import BackendError, DigestInvalid, PathUnknown, RangeInvalid, StorageFull
 from moorage.metadata.base import UNEXPLAINED, Cause, LinkStore, SessionStore, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
@@ -47,10 +38,6 @@ _PURGED_PAGE = 1000
 
 _ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """A UUID in the form in which it was given out."""
-
-_BUSY_PATIENCE_S = 5.0
-"""Seconds that a request waits for another one of the same session: a client that lost its connection comes back
-before the server has noticed."""
 
 _log = get_log("uploadpurging")
 
@@ -118,7 +105,7 @@ class Uploads:
         try:
             return UploadState(session, await self._sink.status(paths.upload(name, session)))
         except PathUnknown:
-            raise _unknown(session) from None
+            raise unknown(session) from None
 
     async def append(self, name: RepositoryName, session: str, chunks: Chunks, *, start: int | None) -> UploadState:
         """Add *chunks* to the end and return the new offset (end-5).
@@ -133,7 +120,7 @@ class Uploads:
             UploadBusy: another request is writing to it.
             StorageFull: no more room; the session is as it was before.
         """
-        async with self._writing(name, session) as writer:
+        async with await self._writing(name, session) as writer:
             _check_start(writer, start)
             hasher = await self._write(session, writer, chunks)
             await writer.flush()
@@ -162,7 +149,7 @@ class Uploads:
             DigestInvalid: the bytes have another digest. The session is removed.
             RangeInvalid, UploadUnknown, UploadBusy, StorageFull: as for :meth:`append`.
         """
-        async with self._writing(name, session, digest) as writer:
+        async with await self._writing(name, session, digest) as writer:
             _check_start(writer, start)
             if known is not None and known.offset_bytes > writer.size_bytes:
                 # A list that is behind, or an accident of storage: not the client's bytes are wrong, so they stay.
@@ -194,7 +181,7 @@ class Uploads:
                 await self._sink.remove(folder)
             raise
         self._note(name, session, digest.algorithm)
-        async with self._forgetting(session, writer):
+        async with Writing(session, writer, self._hashers):
             try:
                 await self._complete(UploadEnding(name, session, digest, cause=cause), writer, chunks)
             except BaseException:
@@ -253,43 +240,12 @@ class Uploads:
         if self._sessions is not None:
             self._sessions.forget(session)
 
-    @contextlib.asynccontextmanager
-    async def _writing(
-        self, name: RepositoryName, session: str, digest: Digest | None = None
-    ) -> AsyncIterator[UploadWriter]:
+    async def _writing(self, name: RepositoryName, session: str, digest: Digest | None = None) -> Writing:
         """Go on with a session; *digest*: what its bytes are said to have."""
         _check_id(session)
         target = None if digest is None else paths.blob(digest)
-        deadline = asyncio.get_running_loop().time() + _BUSY_PATIENCE_S
-        while True:
-            try:
-                writer = await self._sink.append(paths.upload(name, session), target=target)
-                break
-            except PathUnknown:
-                raise _unknown(session) from None
-            except StorageBusy:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise _busy(session) from None
-                await asyncio.sleep(0.05)
-        async with self._forgetting(session, writer):
-            yield writer
-
-    @contextlib.asynccontextmanager
-    async def _forgetting(self, session: str, writer: UploadWriter) -> AsyncIterator[None]:
-        """Use *writer*, and forget what was hashed if that fails.
-
-        It may not be what is there: another request may have put as many bytes in its place.
-        """
-        try:
-            async with writer:
-                yield
-        except (BackendError, asyncio.CancelledError) as exc:
-            self._hashers.pop(session)
-            if isinstance(exc, StorageBusy):
-                raise _busy(session) from None
-            if isinstance(exc, PathUnknown):
-                raise _unknown(session) from None
-            raise
+        writer = await open_session(self._sink, paths.upload(name, session), session, target=target)
+        return Writing(session, writer, self._hashers)
 
     async def _complete(self, ending: UploadEnding, writer: UploadWriter, chunks: Chunks) -> None:
         session, digest = ending.session, ending.digest
@@ -370,18 +326,10 @@ def _text_of(second: int) -> bytes:
 
 def _check_id(session: str) -> None:
     if _ID.fullmatch(session) is None:
-        raise _unknown(session)
+        raise unknown(session)
 
 
 def _check_start(writer: UploadWriter, start: int | None) -> None:
     if start is not None and start != writer.size_bytes:
         msg = f"the upload has {writer.size_bytes} bytes, so the next chunk starts at {writer.size_bytes}"
         raise RangeInvalid(msg, offset_bytes=writer.size_bytes)
-
-
-def _busy(session: str) -> UploadBusy:
-    return UploadBusy("another request is writing to this upload; ask for its status and try again", session=session)
-
-
-def _unknown(session: str) -> UploadUnknown:
-    return UploadUnknown("there is no such upload; start a new one with POST", session=session[:64])

@@ -1,7 +1,7 @@
 """One request to the registry: what routing finds out of it, and what its handler needs besides."""
 
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 
 from aiohttp.web_request import BaseRequest
 
@@ -43,6 +43,7 @@ class Call(Request):
         """See :attr:`moorage.http.operations.Route.is_odd`."""
         self._urls = urls
         self._audience = audience
+        self._announcer: Announcer | None = None
 
     @property
     def cause(self) -> Cause:
@@ -50,11 +51,14 @@ class Call(Request):
         said = self.headers.get("Moorage-Reason") or f"{self.request.method} {self.path}"
         return Cause(actor=self.grant.actor, request_id=self.id, reason=said[:_REASON_LIMIT], announcer=self.announcer)
 
-    @cached_property
+    @property
     def announcer(self) -> Announcer:
         """Makes the notices of what this request does. To be asked for once the credentials are known."""
-        if self._audience is None:
-            return SILENT
+        if self._announcer is None:
+            self._announcer = SILENT if self._audience is None else self._announcer_for(self._audience)
+        return self._announcer
+
+    def _announcer_for(self, audience: Audience) -> Announcer:
         grant, scheme, headers = self.grant, self.request.scheme, self.headers
         told = {"name": grant.actor, "user_type": grant.actor_type, "user": grant.user_token}
         occasion = Occasion(
@@ -69,7 +73,7 @@ class Call(Request):
             blob_url=partial(self._urls.blob, headers, scheme),
             manifest_url=partial(self._urls.manifest, headers, scheme),
         )
-        return Announcer(self._audience, occasion)
+        return Announcer(audience, occasion)
 
     @property
     def name(self) -> RepositoryName:

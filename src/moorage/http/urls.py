@@ -65,12 +65,21 @@ class Urls:
         if self._host:
             return f"{self._host}{self.prefix}"
         host = headers.get("Host", "")
+        if not ("Forwarded" in headers or "X-Forwarded-Proto" in headers or "X-Forwarded-Host" in headers):
+            return (_base_of if len(host) > _REMEMBERED_LENGTH else _remembered_base)(scheme, host, self.prefix)
         forwarded = _forwarded(headers.get("Forwarded", ""))
         scheme = forwarded.get("proto") or _first(headers.get("X-Forwarded-Proto", "")) or scheme
         host = forwarded.get("host") or _first(headers.get("X-Forwarded-Host", "")) or host
-        if scheme.lower() not in _SCHEMES or not host or _HOST.fullmatch(host) is None:
-            return self.prefix  # Nonsense from outside is not repeated; a relative URL is always right.
-        return f"{scheme.lower()}://{host}{self.prefix}"
+        return _base_of(scheme, host, self.prefix)
+
+
+def _base_of(scheme: str, host: str, prefix: str) -> str:
+    if scheme.lower() not in _SCHEMES or not host or _HOST.fullmatch(host) is None:
+        return prefix  # Nonsense from outside is not repeated; a relative URL is always right.
+    return f"{scheme.lower()}://{host}{prefix}"
+
+
+_remembered_base = lru_cache(maxsize=256)(_base_of)
 
 
 def _first(value: str) -> str:

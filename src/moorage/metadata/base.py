@@ -48,7 +48,8 @@ class Cause:
         """Keep only what any database takes as text: what comes from headers may hold anything."""
         for name in ("actor", "request_id", "reason"):
             text: str = getattr(self, name)
-            object.__setattr__(self, name, text.replace("\0", "").encode("utf-8", "replace").decode())
+            if "\0" in text or not text.isascii():
+                object.__setattr__(self, name, text.replace("\0", "").encode("utf-8", "replace").decode())
 
 
 UNEXPLAINED = Cause()

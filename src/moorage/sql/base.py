@@ -24,6 +24,7 @@ Row = Sequence[Any]
 
 _T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class NamedQuery(NamedTuple):
@@ -182,4 +183,4 @@ def maybe_moment(value: datetime | int | None) -> datetime | None:
 
 def microseconds(value: datetime) -> int:
     """A moment as SQLite keeps it."""
-    return (value - _EPOCH) // timedelta(microseconds=1)
+    return (value - _EPOCH) // _MICROSECOND

@@ -1,4 +1,7 @@
-"""Notices that another file system lies where the storage was: at each write, by one look at one inode."""
+"""Notices that another file system lies where the storage was: by one look at one inode.
+
+At each write but to an upload that is found: where that is, the storage is.
+"""
 
 import os
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import Self, cast
 
 from aiohttp import hdrs
 from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
@@ -52,7 +52,7 @@ class Bodies:
         self._active = 0
         self._holdings = Holdings()
 
-    def chunks(self, request: BaseRequest) -> AsyncIterator[bytearray | DivertedBody]:
+    def chunks(self, request: BaseRequest) -> AsyncIterator[bytes | bytearray | DivertedBody]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
 
         In place of the rest of a large body comes something that takes bytes out of the socket, again and again until
@@ -63,11 +63,13 @@ class Bodies:
             SizeInvalid: the body's framing is broken, or it ended early.
             CodingUnknown, ContentCodingUnknown: the body is coded.
         """
+        if request.content is EMPTY_PAYLOAD and hdrs.EXPECT not in request.headers:
+            return _NoBody(request)
         return self._received(request)
 
     async def _received(  # noqa: C901, PLR0912 - one loop over what may come next
         self, request: BaseRequest, *, piece_bytes: int = 0
-    ) -> AsyncIterator[bytearray | DivertedBody]:
+    ) -> AsyncIterator[bytes | bytearray | DivertedBody]:
         """The same; *piece_bytes*: the most that is taken at once, and all of it in pieces.
 
         The rest stays where it was read, which pauses the client.
@@ -77,7 +79,7 @@ class Bodies:
         self._active += 1
         diverted: DivertedBody | None = None
         try:
-            gathered = bytearray()
+            gathered: bytes | bytearray = bytearray()
             failure: Exception | None = None
             content = request.content
             while failure is None and not content.at_eof():
@@ -88,6 +90,9 @@ class Bodies:
                         gathered += content.read_nowait()
                         break
                     if data := content.read_nowait(piece_bytes or -1):  # It is there: nobody has to wait.
+                        if not (gathered or piece_bytes) and content.at_eof():
+                            gathered = data  # All of it, as it came: to copy 100 KiB is dear.
+                            break
                         gathered += data
                     elif not piece_bytes and (diverted := _divert(request, self._piece_bytes)) is not None:
                         break
@@ -130,6 +135,7 @@ class Bodies:
             return b""
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
+        cast("Connection", request.protocol).when_answered(lambda: self._holdings.end(holding))
         # In small pieces: what was read and has no room yet is in no budget.
         async for piece in self._received(request, piece_bytes=_PIECE_MIN_BYTES):
             chunk = cast("bytearray", piece)
@@ -149,6 +155,20 @@ def _divert(request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBod
     return connection.divert(request, piece_bytes) if isinstance(connection, Connection) else None
 
 
+class _NoBody:
+    """The pieces of a body that is not there: none, but its headers may be wrong."""
+
+    def __init__(self, request: BaseRequest) -> None:
+        self._request = request
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        _check_codings(self._request)
+        raise StopAsyncIteration
+
+
 async def _end_of(diverted: DivertedBody, content: StreamReader) -> Exception | None:
     """End a diverted body; return why not all of it has come."""
     diverted.end()
@@ -164,6 +184,8 @@ async def _end_of(diverted: DivertedBody, content: StreamReader) -> Exception | 
 async def _continue(request: BaseRequest) -> None:
     """Tell a client that waits for it (``Expect: 100-continue``) that its body is wanted."""
     # What else it expects is passed over: to refuse it would end a push that can go on.
+    if hdrs.EXPECT not in request.headers:
+        return
     expected = ",".join(request.headers.getall(hdrs.EXPECT, ())).lower().split(",")
     if any(item.strip() == "100-continue" for item in expected) and request.version >= HttpVersion11:
         writer = request.writer
@@ -182,6 +204,8 @@ def _check_codings(request: BaseRequest) -> None:
 
     Source: RFC 9112 § 6.1 (501), RFC 9110 § 15.5.16 (415).
     """
+    if not (hdrs.TRANSFER_ENCODING in request.headers or hdrs.CONTENT_ENCODING in request.headers):
+        return
     way = ",".join(request.headers.getall(hdrs.TRANSFER_ENCODING, ())).strip().lower()
     if way not in ("", "chunked"):
         msg = "of transfer codings only chunked is done here: send Transfer-Encoding: chunked, or a Content-Length"

@@ -26,7 +26,7 @@ from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.ends import EndedEarly, LastRequests
 from moorage.web.errors import entry, render, respond
 from moorage.web.head_sizes import field_bytes, head_bytes, is_for_its_head, unfinished_bytes
-from moorage.web.known_heads import LENGTH_LIMIT_BYTES, SWIFT, KnownHeads, is_end_of_body
+from moorage.web.known_heads import LENGTH_LIMIT_BYTES, KnownHeads, is_end_of_body, is_swift
 from moorage.web.parsing import HEAD_LIMIT_BYTES, HEADERS_LIMIT, READ_BUFFER_BYTES, new_parser
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
@@ -130,8 +130,9 @@ class Connection(Turns):
         is_plain = not (self._close or self._force_close) and self._look_at(data, before)
         if waiter is None or waiter.done() or not self._messages:
             return
-        if is_plain and cast("RawRequestMessage", self._messages[0][0]).method in SWIFT:
-            self.begin(cast("RawRequestMessage", self._take()[0]))
+        if not self._close and len(self._messages) == 1 and is_swift(*self._messages[0], is_plain=is_plain):
+            message, body = self._take()
+            self.begin(cast("RawRequestMessage", message), body)
         else:
             waiter.set_result(None)
 

@@ -61,11 +61,9 @@ class Holdings:
         self._freed = asyncio.Event()
 
     def begin(self, give_up: Callable[[], object]) -> Holding:
-        """Begin to hold a body, until the task that asks is done: it is the one that answers the request."""
-        holding, task = Holding(self, give_up), asyncio.current_task()
+        """Begin to hold a body, until :meth:`end`."""
+        holding = Holding(self, give_up)
         self._all[holding] = None
-        if task is not None:
-            task.add_done_callback(lambda _: self.end(holding))
         return holding
 
     def end(self, holding: Holding) -> None:

@@ -24,7 +24,7 @@ LENGTH_LIMIT_BYTES = 4 << 10
 To look for what is longer would be to hash a body for nothing."""
 
 _AGE = timedelta(minutes=10)
-SWIFT = frozenset({"GET", "HEAD", "POST"})
+_SWIFT = frozenset({"GET", "HEAD", "POST"})
 """Methods whose heads are often sent again (pulls of the same path, beginnings of uploads), and whose answers seldom
 wait for anything."""
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -45,10 +45,27 @@ class KnownHeads:
         """
         if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
             return False
-        if message.method in SWIFT and len(data) <= LENGTH_LIMIT_BYTES and not _has_password(message):
+        if message.method in _SWIFT and len(data) <= LENGTH_LIMIT_BYTES and not _has_password(message):
             # Without the headers as they came, which nobody asks for again: they are as long as the head.
             self._remembered.put(data, message._replace(raw_headers=()))
         return True
+
+
+def is_swift(message: object, body: StreamReader, *, is_plain: bool) -> bool:
+    """Return whether a request's answer seldom waits, so that it is begun where its head is found.
+
+    *is_plain*: it has no body, and does not change how the connection goes on. A chunk of an upload that has come as a
+    whole is hashed and written at once, too.
+    """
+    if is_plain:
+        return isinstance(message, RawRequestMessage) and message.method in _SWIFT
+    return (
+        isinstance(message, RawRequestMessage)
+        and message.method == "PATCH"
+        and body.is_eof()
+        and body.exception() is None
+        and not (message.should_close or message.upgrade)
+    )
 
 
 def _size_bytes(message: RawRequestMessage) -> int:

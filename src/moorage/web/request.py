@@ -1,7 +1,6 @@
 """A request on its way through a server: its parsed parts, and the headers that every answer to it carries."""
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from aiohttp.web_request import BaseRequest
 
@@ -33,17 +32,20 @@ class Request:
         self.path = path
         self.grant = EVERYTHING
         self._query = query
+        self._parameters: QueryParameters | None = None
         self._common = common
         self._proxies = proxies
 
-    @cached_property
+    @property
     def query(self) -> QueryParameters:
         """The query, parsed when it is first asked for.
 
         Raises:
             ParameterInvalid: it has far too many parameters.
         """
-        return QueryParameters.parse(self._query)
+        if self._parameters is None:  # No cached_property: that of Python 3.11 takes a lock.
+            self._parameters = QueryParameters.parse(self._query)
+        return self._parameters
 
     @property
     def address(self) -> str:

@@ -18,6 +18,7 @@ SANDBOX = "sandbox"
 SAFE_HEADERS: Mapping[str, str] = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": SANDBOX}
 """Headers that every answer of every server carries. Source: ADR 0028."""
 
+_BROKEN = "a header holds a line break"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _OK = 200
 _WITHOUT_LENGTH = frozenset({204, 304})
@@ -107,11 +108,14 @@ class Response:
 
 
 def _lines(status: int, content_length: int, headers: tuple[tuple[str, str], ...]) -> bytes:
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
-    lines += [f"{name}: {value}" for name, value in headers]
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers]
     if status not in _WITHOUT_LENGTH:
-        lines.append(f"Content-Length: {content_length}")
-    return "".join([f"{_checked(line)}\r\n" for line in lines]).encode("utf-8", "backslashreplace")
+        lines.append(f"Content-Length: {content_length}\r\n")
+    text = "".join(lines)
+    if not text.count("\n") == text.count("\r") == len(lines):
+        raise ValueError(_BROKEN)
+    return text.encode("utf-8", "backslashreplace")
 
 
 _remembered_lines = lru_cache(maxsize=256)(_lines)
@@ -119,8 +123,7 @@ _remembered_lines = lru_cache(maxsize=256)(_lines)
 
 def _checked(line: str) -> str:
     if "\n" in line or "\r" in line:
-        msg = "a header holds a line break"
-        raise ValueError(msg)
+        raise ValueError(_BROKEN)
     return line
 
 

@@ -1,14 +1,14 @@
 """The requests of a connection, answered one after another.
 
 aiohttp makes a task for every request and wakes another one for it, which costs more than many an answer. Here a
-request without a body is begun where its head is found, in the name of the connection's own task; if it has to wait
-for something, that task goes on with it. One that brings a body has a task of its own, as aiohttp has it.
-Source: ADR 0126, ADR 0135.
+request without a body, or a chunk of an upload that is there, is begun where its head is found, in the name of the
+connection's own task; if it has to wait for something, that task goes on with it. All others are that task's from their
+beginning. Source: ADR 0126, ADR 0135, ADR 0170.
 """
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, cast
 
 from aiohttp.base_protocol import BaseProtocol
@@ -19,6 +19,7 @@ from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, RequestHandler, _
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 
+_RequestHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 _Work = Coroutine[Any, Any, bool]
 """Answers a request; returns whether the connection goes on."""
 
@@ -26,7 +27,7 @@ _Work = Coroutine[Any, Any, bool]
 class Turns(RequestHandler):
     """The part of a connection that has its requests answered in order."""
 
-    __slots__ = ("_begun", "_context")
+    __slots__ = ("_begun", "_context", "_ends")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin as aiohttp does, but keep the task's context: requests are begun in it, too."""
@@ -36,9 +37,15 @@ class Turns(RequestHandler):
         tcp_keepalive(real)
         server.connection_made(self, real)
         self._begun: _Rest | None = None
+        self._ends: list[Callable[[], object]] = []
         self._renew()
         self._context = contextvars.copy_context()
         self._task_handler = self._loop.create_task(self.start(), context=self._context)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on with what was held back: aiohttp asks for it after each read, also where nothing was."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
 
     @property
     def can_begin(self) -> bool:
@@ -50,9 +57,9 @@ class Turns(RequestHandler):
             and asyncio.current_task(self._loop) is None
         )
 
-    def begin(self, message: RawRequestMessage) -> None:
-        """Begin a request without a body; the connection must be idle."""
-        task, waiter, work = self._task_handler, self._waiter, self._answer(message)
+    def begin(self, message: RawRequestMessage, body: StreamReader = EMPTY_PAYLOAD) -> None:
+        """Begin a request whose body, if it has one, is there; the connection must be idle."""
+        task, waiter, work = self._task_handler, self._waiter, self._answer(message, body)
         assert task is not None and waiter is not None  # noqa: S101, PT018 - that is what idle means
         asyncio._enter_task(self._loop, task)  # noqa: SLF001 - documented, in "Extending asyncio"
         try:
@@ -76,8 +83,7 @@ class Turns(RequestHandler):
             if self._begun is None and not self._messages:
                 await self._next()
             begun, self._begun = self._begun, None
-            goes_on = await (self._turn() if begun is None else begun)
-            if not goes_on or self._close:  # The end may have come after a task of its own had said that it goes on.
+            if not await (self._turn() if begun is None else begun):
                 break
         if not self._force_close:
             self._task_handler = None
@@ -100,10 +106,11 @@ class Turns(RequestHandler):
         message, body = self._take()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        if isinstance(message, _ErrInfo) or body is not EMPTY_PAYLOAD:
-            # A task of its own: what it takes of the memory for bodies is given back with the task's end.
-            return await self._loop.create_task(self._answer(message, body))
-        return await self._answer(message)
+        return await self._answer(message, body)
+
+    def when_answered(self, act: Callable[[], object]) -> None:
+        """Do *act* when the request that is being answered is over, whatever came of it."""
+        self._ends.append(act)
 
     def _take(self) -> tuple[RawRequestMessage | _ErrInfo, StreamReader]:
         """Take the next request that was parsed."""
@@ -114,15 +121,10 @@ class Turns(RequestHandler):
 
     async def _answer(self, message: RawRequestMessage | _ErrInfo, body: StreamReader = EMPTY_PAYLOAD) -> bool:
         """Answer one request; return whether the connection goes on."""
-        server, make, handler = self._manager, self._request_factory, self._request_handler
-        if server is None or make is None or handler is None:  # The connection is lost.
+        made = self._made(message, body)
+        if made is None:
             return False
-        server.requests_count += 1
-        if isinstance(message, _ErrInfo):
-            handler = self._make_error_handler(message)
-            message = ERROR
-        task = cast("asyncio.Task[None]", self._task_handler)
-        request = make(message, body, self, StreamWriter(self, self._loop), task)
+        request, handler = made
         try:
             response, is_gone = await self._handle_request(request, None, handler)
             if is_gone:
@@ -141,10 +143,32 @@ class Turns(RequestHandler):
         except BaseException:
             self.force_close()
             raise
+        finally:
+            if self._ends:
+                self._end_all()
         goes_on = self._keepalive and not self._close and not self._force_close
         if goes_on:
             self._renew()
         return goes_on
+
+    def _end_all(self) -> None:
+        for act in self._ends:
+            act()
+        self._ends.clear()
+
+    def _made(
+        self, message: RawRequestMessage | _ErrInfo, body: StreamReader
+    ) -> "tuple[BaseRequest, _RequestHandler] | None":
+        """Make the request for a handler; None: the connection is lost."""
+        server, make, handler = self._manager, self._request_factory, self._request_handler
+        if server is None or make is None or handler is None:
+            return None
+        server.requests_count += 1
+        if isinstance(message, _ErrInfo):
+            handler = self._make_error_handler(message)
+            message = ERROR
+        task = cast("asyncio.Task[None]", self._task_handler)
+        return make(message, body, self, StreamWriter(self, self._loop), task), handler
 
     async def finish_response(
         self, request: BaseRequest, resp: StreamResponse, start_time: float | None

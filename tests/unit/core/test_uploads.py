@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.core import upload_writing
 from moorage.core import uploads as module
 from moorage.core.upload_endings import UploadState
 from moorage.core.uploads import Uploads
@@ -264,7 +265,7 @@ async def test_a_push_without_room_gives_the_room_back() -> None:
 async def test_a_second_request_of_a_session_is_told_to_wait(
     files: FileStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_PATIENCE_S", 0.0)
+    monkeypatch.setattr(upload_writing, "_PATIENCE_S", 0.0)
     uploads = worker(files)
     started = await uploads.start(NAME)
     writer = await files.open_writer(paths.upload(NAME, started.id), append=True)

@@ -230,3 +230,37 @@ async def test_a_writer_of_another_process_keeps_ours_out(driver: FilesystemDriv
         other.kill()
         await other.communicate()
     await (await driver.open_writer("/a", append=True)).close()
+
+
+async def test_an_empty_object_is_made_also_where_only_an_administrator_may_make_nodes(
+    driver: FilesystemDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await driver.make_empty("/some/first")
+
+    def mknod(path: str, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "no", path, mode)
+
+    monkeypatch.setattr(os, "mknod", mknod)
+    await driver.make_empty("/some/second")
+    first, second = ((tmp_path / "some" / name).stat() for name in ("first", "second"))
+    assert (first.st_size, second.st_size, first.st_mode) == (0, 0, second.st_mode)
+    with pytest.raises(StorageUnavailable):
+        await driver.make_empty("/some/first")
+
+
+async def test_what_is_found_on_a_volume_that_went_is_added_to_and_never_given_its_place(
+    driver: FilesystemDriver, tmp_path: Path
+) -> None:
+    await driver.put("/note", b"this one")
+    await driver.make_empty("/upload")
+    driver.watch("/note", b"this one")
+    (tmp_path / "note").unlink()
+    async with asyncio.timeout(30):
+        writer = await driver.open_writer("/upload", append=True)
+        await writer.write(b"bytes")
+        with pytest.raises(StorageUnavailable, match="mounted"):
+            await driver.place("/upload", "/blob", writer=writer)
+        await writer.close()
+        with pytest.raises(StorageUnavailable, match="mounted"):
+            await driver.open_writer("/another", append=True)
+    assert not (tmp_path / "blob").exists()

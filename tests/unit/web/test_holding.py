@@ -4,9 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.errors import TooManyRequests
+from moorage.web.bodies import Bodies
+from moorage.web.connection import ConnectionServer
 from moorage.web.holding import FREE_BYTES, Holding, Holdings
+from moorage.web.responses import Response
 from support.clock import Clock
 
 BUDGET_BYTES = 1_000_000
@@ -34,9 +39,12 @@ class Body:
 
     async def _run(self, holdings: Holdings, size_bytes: int) -> None:
         self.holding = holdings.begin(self._give_up)
-        await self.holding.grow(size_bytes)
-        self.held.set()
-        await self.ends.wait()
+        try:
+            await self.holding.grow(size_bytes)
+            self.held.set()
+            await self.ends.wait()
+        finally:
+            holdings.end(self.holding)
 
     def _give_up(self) -> None:
         self.is_given_up = True
@@ -125,3 +133,27 @@ async def test_what_a_cancelled_request_held_comes_back(holdings: Holdings) -> N
     await body.held.wait()
     body.task.cancel()
     await until(lambda: holdings.held_bytes == 0)
+
+
+@pytest.mark.parametrize("method", [b"PUT", b"PATCH"])
+async def test_a_body_is_held_until_its_answer_and_not_until_the_end_of_its_connection(method: bytes) -> None:
+    bodies, held = Bodies(), list[int]()
+
+    async def app(request: BaseRequest) -> Response:
+        body = await bodies.whole(request, check_size=lambda _: None)
+        held.append(bodies._holdings.held_bytes)
+        return Response(200, {}, b"<%d>" % len(body))
+
+    connections = ConnectionServer(app)
+    server = web.ServerRunner(connections, handle_signals=False)
+    await server.setup()
+    await web.TCPSite(server, "127.0.0.1", 0).start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.addresses[0][1])
+    async with asyncio.timeout(30):
+        for size_bytes in (FREE_BYTES + 1000, 3):
+            writer.write(method + b" / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size_bytes)
+            writer.write(bytes(size_bytes))
+            assert (await reader.readuntil(b">")).endswith(b"<%d>" % size_bytes)
+    assert (held, bodies._holdings.held_bytes) == ([1000, 0], 0)
+    writer.close()
+    await server.cleanup()

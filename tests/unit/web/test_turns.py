@@ -263,9 +263,12 @@ async def test_a_client_that_ends_right_after_its_body_was_answered_leaves_nothi
     answered = served.connections.request_handler
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        # Called between the end of the request's own task and the turn of the connection's.
-        asyncio.get_running_loop().call_soon(connection.eof_received)
+        asyncio.get_running_loop().call_soon(end)  # Called right after the answer, whoever has given it.
         return await answered(request)
+
+    def end() -> None:
+        if not connection.eof_received() and connection.transport is not None:
+            connection.transport.close()  # As the event loop does.
 
     connection._request_handler = answer
     assert await client.answers(PUSH) == [b"</now>"]
@@ -328,3 +331,23 @@ async def parsed(served: Served, head: bytes) -> tuple[RawRequestMessage, Stream
     assert connection._parser is not None
     ((message, body),), _, _ = connection._parser.feed_data(head)
     return message, body
+
+
+async def test_a_chunk_that_is_there_is_answered_before_anything_else_happens(served: Served, client: Client) -> None:
+    (connection,) = served.connections.connections
+    await client.answers(NOW)
+    received, seen = connection.data_received, list[tuple[int, int]]()
+
+    def look(data: bytes) -> None:
+        before = served.seen["/now"]
+        received(data)
+        seen.append((before, served.seen["/now"]))
+
+    asked, loop = b"PATCH /now HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", asyncio.get_running_loop()
+    loop.call_soon(look, asked)
+    assert await client.answers(b"") == [b"</now>"]
+    assert seen == [(1, 2)]
+    loop.call_soon(look, asked[:-1])  # For the rest of it another has to wait.
+    loop.call_soon(look, asked[-1:])
+    assert await client.answers(b"") == [b"</now>"]
+    assert seen == [(1, 2), (2, 2), (2, 2)]

@@ -55,11 +55,21 @@ def _match(path: str) -> Route | None:
     if not name:
         msg = "the path has no repository name"
         raise NameInvalid(msg)
-    return Route(endpoint, RepositoryName.parse_stored(name), target, is_odd=not RepositoryName.is_valid(name))
+    repository, is_odd = (_remembered_name if len(name) <= _REMEMBERED_LENGTH else _read_name)(name)
+    return Route(endpoint, repository, target, is_odd=is_odd)
 
 
 _remembered = lru_cache(maxsize=1024)(_match)
 """The same few paths are asked for again and again."""
+
+
+def _read_name(text: str) -> tuple[RepositoryName, bool]:
+    """The name of a repository, and whether no new one may have it."""
+    return RepositoryName.parse_stored(text), not RepositoryName.is_valid(text)
+
+
+_remembered_name = lru_cache(maxsize=1024)(_read_name)
+"""Paths of uploads are always others, of the same few repositories."""
 
 
 def _split(path: str) -> tuple[Endpoint, str, str] | None:

@@ -1,7 +1,7 @@
 """The blobs of each repository, in a database."""
 
 import asyncio
-import secrets
+import random
 from collections.abc import Collection, Mapping, Sequence
 
 from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
@@ -126,7 +126,7 @@ class SqlLinks(LinkStore):
 
     async def _expect(self, digest: Digest) -> Expectation | None:
         """As :meth:`expect`, without waiting: None while the digest is being removed."""
-        token = secrets.randbits(_TOKEN_BITS)
+        token = _new_token()
         rows = await self._database.write(QUERIES["expect_blob"], digest_key(digest), token)
         return Expectation(rows[0][0]) if rows else None
 
@@ -150,7 +150,7 @@ class SqlLinks(LinkStore):
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
         removals: int | None = None
         if isinstance(expectation, RemovalWatch):
-            token, removals = secrets.randbits(_TOKEN_BITS), expectation.removals
+            token, removals = _new_token(), expectation.removals
         else:
             token = expectation.token
         link = NewLink(digest=digest_key(digest), size_bytes=size_bytes, token=token, at=now(), removals=removals)
@@ -158,6 +158,10 @@ class SqlLinks(LinkStore):
         if removals is not None and not is_linked:
             self._removals = None  # There may have been more.
         return is_linked
+
+
+def _new_token() -> int:
+    return random.getrandbits(_TOKEN_BITS)  # It tells rows apart, and lets nobody in.
 
 
 async def _refuse_needed(transaction: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:

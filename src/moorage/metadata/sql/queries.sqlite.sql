@@ -55,6 +55,13 @@ WHERE missing_since IS NOT NULL OR size <> excluded.size;
 INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT $1, id, $3 FROM blobs WHERE digest = $2
 ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL WHERE deleted_at IS NOT NULL;
 
+-- No row: there is no such repository, or it has the blob already.
+-- add_link_by_path --
+INSERT INTO repository_blobs (repository_id, blob_id, created_at)
+SELECT r.id, b.id, $3 FROM repositories r, blobs b WHERE r.path = $1 AND b.digest = $2
+ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL WHERE deleted_at IS NOT NULL
+RETURNING repository_id;
+
 -- stored_manifest --
 SELECT id, deleted_at FROM manifests WHERE repository_id = $1 AND digest = $2;
 

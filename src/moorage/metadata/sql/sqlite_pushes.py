@@ -48,8 +48,9 @@ async def _link_blob(transaction: Transaction, name: RepositoryName, link: NewLi
         await transaction.all(QUERIES["add_blob"], link.digest, link.size_bytes, link.at)
     elif await transaction.first(QUERIES["known_blob"], link.digest) is None:
         return False
-    repository = await repository_id(transaction, name, link.at)
-    await transaction.all(QUERIES["add_link"], repository, link.digest, link.at)
+    if await transaction.first(QUERIES["add_link_by_path"], name.text, link.digest, link.at) is None:
+        repository = await repository_id(transaction, name, link.at)
+        await transaction.all(QUERIES["add_link"], repository, link.digest, link.at)
     await write_notices(transaction, told)
     return True
 

@@ -8,6 +8,8 @@ import contextlib
 import os
 import secrets
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,9 @@ _STEP_BYTES = MIB
 the next may not have its room."""
 _PLENTY_BYTES = DATABASE_FLOOR_BYTES + 2 * RESERVE_BYTES
 """From here on the reserve is made again: it takes nothing away from pushes that have just begun to work."""
+_AMPLE_BYTES = 4 << 30
+_AMPLE_S = 0.05
+"""For so long nobody looks again where so much was left: no disk is filled that quickly."""
 _PROBE_BYTES = 64 << 10
 _LOG_PAGES = 1000
 _SHORT_LOG_PAGES = 100
@@ -29,24 +34,33 @@ _SHORT_LOG_PAGES = 100
 class Reserve:
     """The file beside a database that can be done without."""
 
-    def __init__(self, database: Path, *, is_kept: bool) -> None:
+    def __init__(self, database: Path, *, is_kept: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
         """*is_kept*: whether this process makes it; any lets go of it."""
         self._folder = str(database.absolute().parent)
         self._file = database.absolute().with_name(f"{database.name}-reserve")
         self._written = [database.absolute().with_name(database.name + suffix) for suffix in ("", "-wal")]
         self._is_kept = is_kept
+        self._monotonic = monotonic
+        self._ample_until = float("-inf")
         self.log_pages = _LOG_PAGES
         """After how many pages the log is to be brought in."""
 
     def look(self) -> bool:
         """Let go of a step of it where nothing else is left; return whether it is to be made, see :meth:`make`."""
+        now = self._monotonic()
+        if now < self._ample_until:
+            return False
         left_bytes = free_bytes(self._folder)
         if left_bytes is None:
             return False
         if left_bytes < _STEP_BYTES:
             self._shrink_to(self._size_bytes() - _STEP_BYTES)
         self.log_pages = _SHORT_LOG_PAGES if left_bytes < DATABASE_FLOOR_BYTES else _LOG_PAGES
-        return self._is_kept and left_bytes >= _PLENTY_BYTES and self._size_bytes() < RESERVE_BYTES
+        if self._is_kept and left_bytes >= _PLENTY_BYTES and self._size_bytes() < RESERVE_BYTES:
+            return True
+        if left_bytes >= _AMPLE_BYTES:
+            self._ample_until = now + _AMPLE_S
+        return False
 
     def release(self) -> None:
         """Give all of its room to the database."""

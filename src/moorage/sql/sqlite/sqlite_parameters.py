@@ -34,7 +34,10 @@ def stored(args: Sequence[Value]) -> tuple[Value, ...]:
 
     Adapters of :mod:`sqlite3` are the process's, and Django, too, sets one for moments: the last to come would win.
     """
-    return tuple([microseconds(value) if isinstance(value, datetime) else value for value in args])
+    for value in args:
+        if isinstance(value, datetime):
+            return tuple([microseconds(each) if isinstance(each, datetime) else each for each in args])
+    return tuple(args)
 
 
 @lru_cache(maxsize=_STATEMENTS)

@@ -30,6 +30,7 @@ from moorage.storage.filesystem.files import (
     OpenFile,
     delete_abandoned,
     link_new,
+    make_empty,
     open_to_write,
     probe,
     rename_or_remove,
@@ -180,15 +181,18 @@ class FilesystemDriver(FileStorage):
         return FileReader(file, path, found.st_size)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
-        """See the interface. Without a thread: it makes folders and an empty file at most, and syncs nothing."""
-        self._check_place()
+        """See the interface. Without a thread: it makes folders and an empty file at most, and syncs nothing.
+
+        What is found to be appended to was made on this storage: only where it is not, another one may have come.
+        """
         target, opened = self._root + check_path(path), list[Writer]()
         try:
             if append:
                 return open_to_write(target, path, self._threads, append=True)
+            self._check_place()
             in_folder(target.rpartition("/")[0], lambda: opened.append(open_to_write(target, path, self._threads)))
         except OSError as exc:
-            raise as_storage_error(exc, path, must_exist=append) from exc
+            raise (self._not_read(exc, path) if append else as_storage_error(exc, path, must_exist=False)) from exc
         return opened[0]
 
     async def make_empty(self, path: str) -> None:
@@ -196,7 +200,7 @@ class FilesystemDriver(FileStorage):
         self._check_place()
         target = self._root + check_path(path)
         try:
-            in_folder(target.rpartition("/")[0], lambda: write_new(target, b"", sync=False))
+            in_folder(target.rpartition("/")[0], lambda: make_empty(target))
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.test import Client
 from django.test.utils import setup_test_environment, teardown_test_environment
+from django.utils import translation
 
 from support.control_site import start_site, taken_back, wiped_after
 from support.daemon import Daemon
@@ -29,6 +30,13 @@ def _database(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test has an empty database: a transaction that is taken back, or with ``committed`` one that is wiped."""
     with wiped_after() if "committed" in request.fixturenames else taken_back():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_language_stays() -> Iterator[None]:
+    """A page in German leaves its language to the thread, and so to the messages of the next test."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.permissions import reason_of
 from moorage.sql.database_place import DatabasePlace, needed_database
+from moorage.starting.misplaced import refuse_misplaced
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
@@ -77,17 +78,23 @@ async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None, beg
     try:
         if isinstance(storage, RemoteDriver):
             await storage.examine(can_write=not config.storage.maintenance.readonly.enabled)
+        if _enforces():
+            await refuse_misplaced(storage, config.storage.name)
         return await Choosing(
             storage=storage,
             database=config.database,
             prepare=prepare,
             inspect=inspect,
             begin_adoption=begin_adoption,
-            enforces=os.environ.get(ENFORCEMENT_VARIABLE) != "false",
+            enforces=_enforces(),
             usual_sqlite=_usual_sqlite(config),
         ).store()
     finally:
         await storage.close()
+
+
+def _enforces() -> bool:
+    return os.environ.get(ENFORCEMENT_VARIABLE) != "false"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

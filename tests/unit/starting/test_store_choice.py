@@ -228,3 +228,14 @@ class Full(MemoryDriver):
             msg = "read-only"
             raise StorageUnavailable(msg)
         await super().put(path, content, durable=durable)
+
+
+def test_a_root_that_is_a_folder_of_a_registrys_tree_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "docker/registry/v2/repositories").mkdir(parents=True)
+    for inside, last in (("docker", "docker"), ("docker/registry", "docker/registry")):
+        with pytest.raises(
+            ConfigurationError, match=rf"rootdirectory: it ends inside .*; leave out its last part, {last}$"
+        ):
+            choose(defaults(str(tmp_path / inside), "127.0.0.1:0"), prepare)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+    choose(defaults(str(tmp_path), "127.0.0.1:0"), prepare)

@@ -28,7 +28,7 @@ from moorage.metadata.base import (
     RemovalWatch,
     no_repository,
 )
-from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
+from moorage.metadata.layout_pointers import LayoutPointers, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient
 from moorage.oci.digests import ALGORITHMS, Digest, digest_or_none
@@ -43,6 +43,7 @@ from moorage.storage.repository_marks import keep_repository
 from moorage.storage.walk import pages_of
 from moorage.telemetry import get_log
 from moorage.work.alongside import both
+from moorage.work.whole_changes import to_its_end
 
 _log = get_log("layout")
 
@@ -178,7 +179,7 @@ class LayoutManifests(ManifestStore):
         if self._claim is not None:
             await self._claim.hold()
         await self._storage.put(paths.blob(stored.digest), stored.payload)
-        await held(self._pointers.point(name, stored, manifest, tags))
+        await to_its_end(self._pointers.point(name, stored, manifest, tags))
         cause.announcer.tell(cause.announcer.manifest_pushed(name, stored, manifest, tags))
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
@@ -187,7 +188,7 @@ class LayoutManifests(ManifestStore):
         payload, announcer = await self._payload(digest), cause.announcer
         await keep_repository(self._storage, name)
         try:
-            tags = await held(self._pointers.remove(name, digest, payload))
+            tags = await to_its_end(self._pointers.remove(name, digest, payload))
         finally:
             await self._known.take_away(name, digest)
         announcer.tell(announcer.manifest_deleted(name, digest, tags))

@@ -5,8 +5,7 @@ No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.metadata.aside import aside
@@ -25,8 +24,6 @@ _ATTEMPTS = 16
 """So often a push writes again what deletions of the same manifest take away."""
 
 _BATCH = 1000
-
-_T = TypeVar("_T")
 
 
 class LayoutPointers:
@@ -146,20 +143,6 @@ async def is_linked(storage: StorageDriver, path: str) -> bool:
         return (await storage.stat(path, folder=False)).size_bytes > 0
     except PathUnknown:
         return False
-
-
-async def held(work: Coroutine[None, None, _T]) -> _T:
-    """Do *work* to its end: a caller that is cancelled waits for it, as half of it would be seen."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # Seen: nobody asks any more.
-        raise
 
 
 def beside(name: RepositoryName, stored: StoredManifest, manifest: Manifest) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from moorage.control.projects.moves import move_group, move_project
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import API, call
 from support.control_rows import new_group, new_member, new_project, new_token, new_user
-from support.control_tokens import ask, granted
+from support.control_tokens import ask, claims_of, granted
 
 
 def read(answer: HttpResponse) -> dict[str, Any]:
@@ -122,3 +122,16 @@ def test_there_and_back_again_leaves_one_old_path(client: Client, admin: str) ->
     assert [row.path for row in OldPath.objects.all()] == ["team/better"]
     delete_project(project, by=COMMAND_LINE)
     assert not OldPath.objects.exists()
+
+
+def test_whoever_pulls_by_an_old_name_is_told_the_new_one_if_they_may_see_it(client: Client) -> None:
+    project = renamed()
+    member, stranger = new_user("ada"), new_user("bob")
+    new_member(project, AccessLevel.REPORTER, member)
+    for user, told in (
+        (member, "there is no project at this path; what was here is at team/better/web now"),
+        (stranger, "there is no project at this path, or these credentials are not told of it"),
+    ):
+        answer = ask(client, "repository:team/app/web:pull", given=(user.username, new_token(user).secret))
+        assert granted(answer) == {}
+        assert told in (claims_of(answer.json()["token"]).denied or "")

@@ -14,6 +14,7 @@ from moorage.control.pages.registry_texts import FORMS as REGISTRY_FORMS
 _FORMS = (
     gettext_noop("there is no project at this path, or these credentials are not told of it"),
     gettext_noop("there is no project at this path"),
+    gettext_noop("there is no project at this path; what was here is at %(path)s now"),
     gettext_noop("there is no project at this path, and no group or user that it could be made in"),
     gettext_noop("there is no project at this path, and a push does not make %(place)s: %(why)s"),
     gettext_noop("these credentials have no role there"),

@@ -7,7 +7,8 @@ from django.db.models.functions import Lower
 
 from moorage.auth.claims import AccessClaim, Meta
 from moorage.control.images.moving_now import is_being_moved
-from moorage.control.namespaces.models import Namespace
+from moorage.control.namespaces.models import Namespace, PlaceKind
+from moorage.control.namespaces.old_paths import places_once_at
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester
@@ -97,13 +98,36 @@ def _verdict(who: Requester, scope: Scope, *, makes: bool) -> ScopeVerdict:
     is_new_possible = "push" in scope.actions and not who.is_anonymous
     if project is not None:
         verdict = _of_project(who, scope, project)
-        if is_new_possible and _is_hidden(verdict):
-            namespace_above(paths)  # As if it were not there: the time of an answer tells nothing.
+        if _is_hidden(verdict):
+            # As if it were not there: the time of an answer tells nothing.
+            if is_new_possible:
+                namespace_above(paths)
+            else:
+                _moved_from(paths)
         return verdict
     if is_new_possible:
         return _of_new(who, scope, paths, makes=makes)
-    standing_in_project(who, _NOWHERE)  # As if it were there.
-    return _all_denied(scope, "there is no project at this path", shown=NOT_THERE, step=DecisionStep.PROJECT)
+    return _of_nothing(who, scope, paths)
+
+
+def _of_nothing(who: Requester, scope: Scope, paths: Sequence[str]) -> ScopeVerdict:
+    """Deny all, and say where the project is now if it was here: no image is reached by its old name. See ADR 171."""
+    reason, (old, project) = "there is no project at this path", _moved_from(paths)
+    standing = standing_in_project(who, project)  # Also if there is none: as if it were there.
+    if old:
+        reason += f"; what was here is at {project.full_path.lower()}{scope.name.lower()[len(old) :]} now"
+        why_not = denial("pull", feature=project.feature, visibility=project.shown_to, who=standing)
+        if why_not != NOT_THERE:
+            return _all_denied(scope, reason, step=DecisionStep.PROJECT)
+    return _all_denied(scope, reason, shown=NOT_THERE, step=DecisionStep.PROJECT)
+
+
+def _moved_from(paths: Sequence[str]) -> tuple[str, Project]:
+    """The longest of *paths* at which a project was, and that project; as many questions if there was none."""
+    rows = [row for row in places_once_at(paths) if row.kind == PlaceKind.PROJECT]
+    old, key = (rows[0].path, rows[0].place_id) if rows else ("", 0)
+    found = Project.objects.select_related("namespace").filter(pk__in=[key]).first()
+    return (old, found) if found is not None else ("", _NOWHERE)
 
 
 def _is_hidden(verdict: ScopeVerdict) -> bool:

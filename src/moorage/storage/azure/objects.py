@@ -14,7 +14,7 @@ from moorage.storage.azure.container import ContainerLine, Pace
 from moorage.storage.base import ObjectContent, Stat, size_of
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import AnswerTooLarge, StoreAnswer, Stream
-from moorage.storage.remote.remote_driver import to_its_end
+from moorage.work.whole_changes import to_its_end
 
 _OK = 200
 _CREATED = 201

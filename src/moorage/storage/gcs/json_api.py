@@ -18,9 +18,9 @@ from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.gcs.accounts import GoogleAccount
 from moorage.storage.gcs.answers import expect, is_missing, json_of, unexpected
 from moorage.storage.remote.exchange import Exchange, StoreAnswer, StoreCall, Stream
-from moorage.storage.remote.remote_driver import to_its_end
 from moorage.storage.streams import ObjectContent, size_of
 from moorage.telemetry import get_log
+from moorage.work.whole_changes import to_its_end
 
 SESSION_TYPE = "application/x-docker-upload-session"
 """The content type of what Distribution and GitLab keep of an unfinished upload, at the place of the upload."""

@@ -1,7 +1,6 @@
 """Parts of a driver that are the same for every vendor: many objects at once, the health check, the start."""
 
 import asyncio
-import contextlib
 import secrets
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
@@ -47,23 +46,6 @@ async def each(items: Sequence[_T], work: Callable[[_T], Awaitable[_U]], *, at_o
     except BaseExceptionGroup as exc:
         raise exc.exceptions[0] from None
     return [found[number] for number in range(len(items))]
-
-
-async def to_its_end(work: Awaitable[_T]) -> _T:
-    """Finish a change of the store even if the caller is cancelled: wait for its end, and then be cancelled.
-
-    Nobody knows what becomes of a request that was cut off. It could be done much later, over what came after it.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # Nobody is there any more to be told.
-        raise
 
 
 class RemoteDriver(StorageDriver):

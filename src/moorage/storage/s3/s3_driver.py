@@ -22,7 +22,7 @@ from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Exchange, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
-from moorage.storage.remote.remote_driver import PROBES, RemoteDriver, to_its_end
+from moorage.storage.remote.remote_driver import PROBES, RemoteDriver
 from moorage.storage.s3.answers import S3Refused
 from moorage.storage.s3.bucket import S3Bucket
 from moorage.storage.s3.examining import Examination
@@ -30,6 +30,7 @@ from moorage.storage.s3.multipart import PartsUpload
 from moorage.storage.s3.objects import BATCH, ObjectFacts
 from moorage.storage.s3.parts_writer import S3PartsWriter
 from moorage.telemetry import get_log
+from moorage.work.whole_changes import to_its_end
 
 _BULK_BYTES = 1 << 20
 _FIRST = "/current/link"

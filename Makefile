@@ -9,6 +9,8 @@ JOBS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1))))
 VERSION ?= Unreleased
 # Each of pytest's processes would compile all the tests again, and mypy's, ruff's and ours all that they import.
 unexport PYTHONDONTWRITEBYTECODE
+# Files of this repository and what tests write are UTF-8, whatever the locale.
+test test-quick test-bucket coverage soak steady lint fix docs: export LC_ALL := C.UTF-8
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -26,7 +27,14 @@ _HOME = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this process, and all that it starts, a home of its own."""
+    """Give this process, and all that it starts, a home of its own.
+
+    Raises:
+        pytest.UsageError: the locale has another encoding than UTF-8, so that words for programs would be garbled.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        msg = f"the locale's encoding is {sys.getfilesystemencoding()}; run the tests by make, or with LC_ALL=C.UTF-8"
+        raise pytest.UsageError(msg)
     os.umask(UMASK)
     choose_scratch(os.environ)
     config.stash[_HOME] = new_folder()
@@ -64,7 +72,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind."""
     end_all()
-    remove_folder(config.stash[_HOME])
+    if _HOME in config.stash:
+        remove_folder(config.stash[_HOME])
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -43,7 +43,7 @@ _FOREIGN = (
     "LANGUAGE",
     "COLUMNS",
     "LINES",
-    "PYTHON",
+    "PYTHON",  # With PYTHONDONTWRITEBYTECODE, every process that a test starts compiles all of the package again.
     "SSLKEYLOGFILE",
     "SOURCE_DATE_EPOCH",
     "CDPATH",

@@ -1,5 +1,6 @@
 """Bars on standard error that show how far work is, where that is a terminal."""
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Self
@@ -42,7 +43,10 @@ class Bars(WorkReports):
             is_transient: leave nothing of them at the end.
             clock: seconds.
         """
-        self._console = Console(stderr=True, highlight=False)
+        # FORCE_COLOR, which continuous integration sets, asks for colours: there is no terminal there nevertheless.
+        self._console = Console(
+            stderr=True, highlight=False, force_terminal=sys.stderr is not None and sys.stderr.isatty()
+        )
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

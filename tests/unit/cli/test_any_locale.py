@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+# As in a locale of that kind, in which Python does not start if its own path has other letters.
+ASCII = {"PYTHONIOENCODING": "ascii"}
 UTF8 = {"LC_ALL": "C.UTF-8"}
 NOBODY = {"MOORAGE_REGISTRY": "http://127.0.0.1:1"}
 

@@ -1,17 +1,22 @@
 """Bars, as on a terminal."""
 
+import sys
+
 import pytest
 
 from moorage.cli.bars import Bars
 
 
-@pytest.fixture(autouse=True)
-def _on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have standard error be one, in the test itself: in fixtures it is not yet what capsys reads."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def test_each_part_has_a_bar_with_its_share_and_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_part_has_a_bar_with_its_share_and_what_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
     with Bars() as bars:
         bars.moved("first", 0.25, said="running")
         bars.moved("second", 1.0, said="finished")
@@ -20,7 +25,10 @@ def test_each_part_has_a_bar_with_its_share_and_what_is_said(capsys: pytest.Capt
         assert text in shown
 
 
-def test_counts_are_shown_where_they_are_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_are_shown_where_they_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
     with Bars(counts=True) as bars:
         bars.begins("blobs", 8)
         bars.advanced("blobs")
@@ -28,7 +36,8 @@ def test_counts_are_shown_where_they_are_wanted(capsys: pytest.CaptureFixture[st
     assert "3/8" in capsys.readouterr().err
 
 
-def test_a_total_may_be_learnt_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_total_may_be_learnt_on_the_way(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    on_a_terminal(monkeypatch)
     with Bars(counts=True) as bars:
         bars.begins("reviewing", None)
         bars.moved("reviewing", 3, total=12, said="1 MiB")
@@ -37,16 +46,19 @@ def test_a_total_may_be_learnt_on_the_way(capsys: pytest.CaptureFixture[str]) ->
     assert "1 MiB" in shown
 
 
-def test_a_line_is_written_between_the_bars(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_written_between_the_bars(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
     with Bars() as bars:
         bars.says("another worker is at it")
     assert "another worker is at it" in capsys.readouterr().err
 
 
-def test_where_there_is_no_terminal_there_are_no_bars(
+def test_where_there_is_no_terminal_there_are_no_bars_though_colours_are_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("FORCE_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
     with Bars() as bars:
         bars.moved("first", 0.5)
     assert capsys.readouterr().err == ""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -131,7 +132,7 @@ class TestForPeople:
 def test_the_bar_shows_how_fast_this_run_is_whatever_earlier_ones_have_hashed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")  # As on a terminal.
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "200")
     now = 100.0
     tally = Tally(blobs=9, stored_bytes=1 << 40, hashed_bytes=1 << 40)

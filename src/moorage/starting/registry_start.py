@@ -12,6 +12,7 @@ from moorage.starting.announcing import announced
 from moorage.starting.database_preparing import begin_adoption, inspect, left_as_one_file, prepare
 from moorage.starting.foreseeing import open_files
 from moorage.starting.own_tokens import open_tokens
+from moorage.starting.registry_resuming import ResumedRegistry, resting_of
 from moorage.starting.store_choice import choose
 from moorage.starting.welcome import greet
 from moorage.storage.base import Capability
@@ -66,22 +67,27 @@ def start_registry(
         _make_root(folder)
     store = choose(config, prepare, inspect, begin_adoption)
     load_parts(config, store)
+    application = RegistryApplication(
+        config=config,
+        store=store,
+        secret=upload_key(config.http.secret),
+        counters=node_counters(config),
+        share=1 / (workers + is_shared),
+        tokens=tokens,
+    )
     supervisor = Supervisor(
         settings=registry_settings(
             config, count=workers, has_keeper=is_shared, tls=opened.tls, debug_tls=opened.debug_tls
         ),
-        make=RegistryApplication(
-            config=config,
-            store=store,
-            secret=upload_key(config.http.secret),
-            counters=node_counters(config),
-            share=1 / (workers + is_shared),
-            tokens=tokens,
-        ),
+        make=application,
         reread_level=reread_level,
         on_ready=on_ready or partial(greet, config, workers=workers, say=say),
     )
-    with announced(config), left_as_one_file(store.place if isinstance(store, DatabaseStore) else None):
+    with announced(config) as held, left_as_one_file(store.place if isinstance(store, DatabaseStore) else None):
+        # Certificates may be ones that could not be read again, and what is in memory alone is nowhere else.
+        if is_shared and opened.tls is None and opened.debug_tls is None:
+            resumed = ResumedRegistry(application=application, workers=workers, reread_level=reread_level)
+            supervisor.resting = resting_of(resumed, held)
         return supervisor.run()
 
 

@@ -12,7 +12,7 @@ import weakref
 def hand_on(*filenos: int) -> None:
     """Have open files stay open when this process becomes another program."""
     for fileno in filenos:
-        os.set_inheritable(fileno, True)  # noqa: FBT003 - its own name says what it is
+        os.set_inheritable(fileno, True)
 
 
 class SharedMemory:
@@ -21,32 +21,30 @@ class SharedMemory:
     Pickled, it is handed on: what is unpickled in the next program is the same memory.
     """
 
-    def __init__(self, size_bytes: int) -> None:
-        self._take(_made(size_bytes), size_bytes)
-
-    def _take(self, fileno: int, size_bytes: int) -> None:
-        self._fileno = fileno
-        self.memory = mmap.mmap(fileno, size_bytes)
-        if fileno >= 0:
-            weakref.finalize(self, os.close, fileno)
+    def __init__(self, size_bytes: int, *, fileno: int | None = None) -> None:
+        """*fileno*: where it is found, if it was handed on."""
+        self.fileno = _made(size_bytes) if fileno is None else fileno
+        """Its file; -1: it has none, and cannot be handed on."""
+        self.memory = mmap.mmap(self.fileno, size_bytes)
+        self._others: list[SharedMemory] = []
+        if self.fileno >= 0:
+            weakref.finalize(self, os.close, self.fileno)
 
     def become(self, other: "SharedMemory") -> None:
         """Be the *other* memory from now on."""
-        self._other = other  # Its file stays open with it.
-        self._fileno, self.memory = other._fileno, other.memory
+        self._others.append(other)  # Its file stays open as long as it lives.
+        self.fileno, self.memory = other.fileno, other.memory
 
     def __reduce__(self) -> tuple[object, tuple[int, int]]:
-        if self._fileno < 0:
+        if self.fileno < 0:
             msg = "this system has no memory that can be handed on"
             raise pickle.PicklingError(msg)
-        hand_on(self._fileno)
-        return _found, (self._fileno, len(self.memory))
+        hand_on(self.fileno)
+        return _found, (self.fileno, len(self.memory))
 
 
 def _found(fileno: int, size_bytes: int) -> SharedMemory:
-    shared = SharedMemory.__new__(SharedMemory)
-    shared._take(fileno, size_bytes)  # noqa: SLF001 - it is made here, as the class makes it
-    return shared
+    return SharedMemory(size_bytes, fileno=fileno)
 
 
 def _made(size_bytes: int) -> int:

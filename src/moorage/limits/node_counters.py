@@ -9,6 +9,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 from moorage.handed_on import SharedMemory, hand_on
 from moorage.limits.rates import Rate, RateVerdict
@@ -40,7 +41,8 @@ class NodeCounters:
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         hand_on(self._locks)
-        return _handed_on, (self._sets, self._monotonic, self._shared, self._secret, self._locks)
+        state = {name: value for name, value in vars(self).items() if name != "_table"}
+        return _handed_on, (state,)
 
     async def take(self, client: str, rates: Sequence[Rate]) -> Sequence[RateVerdict]:
         """See :class:`moorage.limits.rates.Counters`."""
@@ -92,11 +94,7 @@ class NodeCounters:
         yield
 
 
-def _handed_on(
-    sets: int, monotonic: Callable[[], float], shared: SharedMemory, secret: bytes, locks: int
-) -> NodeCounters:
+def _handed_on(state: dict[str, object]) -> NodeCounters:
     found = NodeCounters.__new__(NodeCounters)
-    found._sets, found._monotonic = sets, monotonic  # noqa: SLF001 - it is made here, as the class makes it
-    found._shared, found._table = shared, shared.memory  # noqa: SLF001 - as above
-    found._secret, found._locks = secret, locks  # noqa: SLF001 - as above
+    vars(found).update(state, _table=cast("SharedMemory", state["_shared"]).memory)
     return found

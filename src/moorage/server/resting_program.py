@@ -4,11 +4,10 @@ It is run by its path, without what Python usually imports by itself. See ``rest
 has waited for: everything else that a supervisor does is there.
 """
 
+import _signal  # type: ignore[import-not-found]  # of ``signal``, which costs a third of what this program takes
 import marshal
 import posix
 import sys
-
-import _signal  # type: ignore[import-not-found]  # of ``signal``, which costs a third of what this program takes
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def _begin(fileno: int) -> set[int]:
 
 
 def _read(fileno: int) -> dict:  # type: ignore[type-arg]  # what is in it is known to resting.py
-    found: dict = marshal.loads(posix.pread(fileno, posix.fstat(fileno).st_size, 0))  # type: ignore[type-arg]  # as above
+    found: dict = marshal.loads(posix.pread(fileno, posix.fstat(fileno).st_size, 0))  # type: ignore[type-arg]  # noqa: S302 - our own process has written it
     return found
 
 

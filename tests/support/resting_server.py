@@ -78,7 +78,7 @@ class Server:
         return Supervisor(
             settings=settings,
             make=self.make,
-            on_ready=lambda address: print(address, flush=True),
+            on_ready=lambda address: print(address, flush=True),  # noqa: T201 - the test reads it
             reread_level=self.level,
             resting=resting,
         )

@@ -24,7 +24,6 @@ from moorage.telemetry import LogSettings, configure, get_log, level_of_all
 _log = get_log("supervisor")
 
 _PROGRAM = Path(__file__).with_name("resting_program.py")
-_NAME_LIMIT_BYTES = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ def rest(rested: Rested, go_on: GoOn) -> None:
         hand_on(*rested.crew.filenos, *rested.filenos)
         handed = {
             "path": sys.path,
-            "name": Path("/proc/self/comm").read_bytes().strip()[:_NAME_LIMIT_BYTES],
+            "name": _name(),
             "pids": [place.pid for place in rested.crew.places],
             "rested": pickle.dumps(rested),
             "go_on": pickle.dumps(go_on),
@@ -114,3 +113,11 @@ def _do(rested: Rested, pickled: bytes, caught: int) -> int:
         _log.exception("the supervisor cannot go on; ending, to be started anew")
     rested.crew.stop(signal.SIGTERM)
     return 1
+
+
+def _name() -> bytes:
+    """What the process is called in lists; empty: nobody knows."""
+    try:
+        return Path("/proc/self/comm").read_bytes().strip()
+    except OSError:
+        return b""

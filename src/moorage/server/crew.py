@@ -56,7 +56,12 @@ class Crew:
     @property
     def filenos(self) -> list[int]:
         """All its open files."""
-        return [*self.listeners, *self.debug_listeners, *self.lifeline, *self.ready]
+        return [*self.all_listeners, *self.lifeline, *self.ready]
+
+    @property
+    def all_listeners(self) -> list[int]:
+        """The sockets of both addresses."""
+        return [*self.listeners, *self.debug_listeners]
 
     def reap(self) -> bool:
         """Note which workers have ended; whether one of them says that none can start."""
@@ -82,13 +87,14 @@ class Crew:
             place.restart_at = time.monotonic() + delay_s
             _log.error("a worker ended; starting another", pid=pid, status=code, delay_s=delay_s)
 
-    def stop(self, name: signal.Signals) -> None:
-        """Tell all to end, and kill those that have not when their time is over."""
+    def stop(self, name: signal.Signals, *, is_told: bool = False) -> None:
+        """Tell all to end, unless they are told and nobody listens any more; kill who has not when the time is over."""
         self.is_stopping = True
         _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=self.drain_time_s)
-        for fileno in [*self.listeners, *self.debug_listeners]:
-            os.close(fileno)
-        self._tell(name)
+        if not is_told:
+            for fileno in self.all_listeners:
+                os.close(fileno)
+            self._tell(name)
         deadline = time.monotonic() + self.drain_time_s + self.finish_time_s + _STOP_MARGIN_S
         while any(place.pid for place in self.places) and time.monotonic() < deadline:
             caught = signal.sigtimedwait(SIGNALS, 0.2)

@@ -17,7 +17,6 @@ from pathlib import Path
 from moorage import __version__
 from moorage.errors import MoorageError
 from moorage.handed_on import SharedMemory, hand_on
-from moorage.left_out import import_lightly
 from moorage.server.crew import Crew
 from moorage.telemetry import LogSettings, configure, get_log, level_of_all
 
@@ -65,6 +64,7 @@ def rest(rested: Rested, go_on: GoOn) -> None:
         handed = {
             "path": sys.path,
             "name": _name(),
+            "listeners": rested.crew.all_listeners,
             "pids": [place.pid for place in rested.crew.places],
             "rested": pickle.dumps(rested),
             "go_on": pickle.dumps(go_on),
@@ -87,7 +87,6 @@ def rest(rested: Rested, go_on: GoOn) -> None:
 
 def go_on(handed: Mapping[str, bytes], caught: int) -> int:
     """Do what the signal *caught* asks for; return the exit status when the server has ended."""
-    import_lightly()
     rested: Rested = pickle.loads(handed["rested"])  # noqa: S301 - our own process has written it
     level_of_all.become(rested.level)
     configure(rested.log)
@@ -100,7 +99,7 @@ def go_on(handed: Mapping[str, bytes], caught: int) -> int:
 
 def _do(rested: Rested, pickled: bytes, caught: int) -> int:
     if caught in (signal.SIGTERM, signal.SIGINT):
-        rested.crew.stop(signal.Signals(caught))
+        rested.crew.stop(signal.Signals(caught), is_told=True)
         return 0
     try:
         if rested.version == __version__:

@@ -16,9 +16,14 @@ def main() -> None:
     pids = _begin(fileno)
     caught = _wait(pids)
     handed = _read(fileno)
+    if caught in {_signal.SIGTERM, _signal.SIGINT}:
+        _tell(caught, handed)
     posix.close(fileno)
     sys.path[:] = handed["path"]
-    from moorage.server.resting import go_on  # noqa: PLC0415 - it imports what this program exists to be without
+    from moorage.left_out import import_lightly  # noqa: PLC0415 - what this program exists to be without
+
+    import_lightly()
+    from moorage.server.resting import go_on  # noqa: PLC0415 - as above, and what is left out has to be said before
 
     sys.exit(go_on(handed, caught))
 
@@ -53,6 +58,17 @@ def _wait(pids: set[int]) -> int:
         caught: int = _signal.sigwaitinfo(signals).si_signo
         if caught != _signal.SIGCHLD or _has_ended(pids):
             return caught
+
+
+def _tell(caught: int, handed: dict) -> None:  # type: ignore[type-arg]  # as above
+    """Have the workers begin to end at once: what is imported for the rest of it takes longer than they may need."""
+    for listener in handed["listeners"]:
+        posix.close(listener)
+    for pid in handed["pids"]:
+        try:
+            posix.kill(pid, caught)
+        except ProcessLookupError:
+            continue  # It has just ended.
 
 
 def _has_ended(pids: set[int]) -> bool:

@@ -115,7 +115,7 @@ def _do(rested: Rested, pickled: bytes, caught: int) -> int:
 
 
 def _name() -> bytes:
-    """What the process is called in lists; empty: nobody knows."""
+    """The name of the process in lists; empty: nobody knows."""
     try:
         return Path("/proc/self/comm").read_bytes().strip()
     except OSError:

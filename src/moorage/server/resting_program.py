@@ -72,7 +72,7 @@ def _tell(caught: int, handed: dict) -> None:  # type: ignore[type-arg]  # as ab
 
 
 def _has_ended(pids: set[int]) -> bool:
-    """Whether one of *pids* has ended; others whose parent this has become, as the first process of a container, go."""
+    """Return whether one of *pids* has ended; bury others, whose parent the first process of a container has become."""
     while True:
         try:
             found = posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)

@@ -54,7 +54,7 @@ class Supervisor:
     _debug_listeners: list[socket.socket] = field(default_factory=list)
     _metrics: Path | None = None
     _endings: list[Callable[[], object]] = field(default_factory=list)
-    """What is done at the end, of what has been set up here and by the start; for a supervisor that has rested."""
+    """Calls at the very end, for what has been set up here and by the start, of a supervisor that has rested."""
     _kept: list[int] = field(default_factory=list)
     """Files that stay open while it rests."""
 
@@ -180,7 +180,7 @@ class Supervisor:
         return max(0.0, min([*due, self._calm_at(), time.monotonic() + 3600.0]) - time.monotonic())
 
     def _calm_at(self) -> float:
-        """When there will be nothing to do; infinite: nobody knows, or it does not rest."""
+        """The time at which there will be nothing to do; infinite: nobody knows it, or it does not rest."""
         if self.resting is None or any(place.pid == 0 for place in self._crew.places):
             return float("inf")
         return max(place.started_at + (QUICK_S if place.failures else _CALM_S) for place in self._crew.places)

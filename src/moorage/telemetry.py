@@ -1,7 +1,6 @@
 """Log lines: their fields and format. The line of each request is in ``web/access_log``."""
 
 import logging
-import mmap
 import os
 import random
 import re
@@ -13,11 +12,13 @@ from typing import Protocol, TextIO
 
 import structlog
 
+from moorage.handed_on import SharedMemory
+
 LEVELS = {"error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
 
 _NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40, "critical": 50}
 
-_level = mmap.mmap(-1, 1)
+level_of_all = SharedMemory(1)
 """The least number of lines that are written; shared with processes that are forked, so that all change at once."""
 
 REQUEST_ID_PATTERN = "[A-Za-z0-9._:/+=@-]{1,128}"
@@ -108,12 +109,12 @@ def configure(settings: LogSettings) -> None:
 
 def set_level(level: str) -> None:
     """Write lines of this importance and above from now on, in this process and in all that were forked from it."""
-    _level[0] = LEVELS[level]
+    level_of_all.memory[0] = LEVELS[level]
 
 
 def is_written(level: str) -> bool:
     """Return whether lines of this importance are written now."""
-    return _level[0] <= LEVELS[level]
+    return level_of_all.memory[0] <= LEVELS[level]
 
 
 def output_stream(output: str) -> TextIO:
@@ -137,7 +138,7 @@ def _nowhere() -> TextIO:
 
 
 def _drop_unimportant(_logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    if _NUMBERS.get(name, 50) < _level[0]:
+    if _NUMBERS.get(name, 50) < level_of_all.memory[0]:
         raise structlog.DropEvent
     return event
 

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import socket
+import tempfile
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -139,6 +140,7 @@ def test_workers_whose_supervisor_is_killed_go_too_and_another_daemon_may_take_o
     with Daemon(tmp_path, config=config_for(tmp_path), workers=2) as daemon:
         digest = Wire(daemon.address).push_blob("t/orphans", b"kept")
         workers = daemon.worker_pids
+        eventually("the supervisor rests", lambda: daemon.rests)
         os.kill(daemon.pid, signal.SIGKILL)
         exit_status(daemon)
         eventually("the workers are gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
@@ -258,3 +260,38 @@ def test_a_stop_at_any_moment_of_the_start_leaves_one_database_file(tmp_path: Pa
         # Room that is kept for a full disk is no part of the database.
         left = {path.name for path in daemon.data.glob("moorage.db*")} - {"moorage.db-reserve"}
         assert left == {"moorage.db"}, pause_s
+
+
+def own_kib(pid: int) -> int:
+    """The memory that a process has for itself."""
+    rows = dict(line.split(":") for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return int(rows["Private_Dirty"].split()[0]) + int(rows["Private_Clean"].split()[0])
+
+
+def test_a_supervisor_at_rest_is_small_and_a_worker_that_it_replaces_knows_what_the_start_has_read(
+    tmp_path: Path,
+) -> None:
+    content = random.Random("rest").randbytes(2 * MIB)
+    config = config_for(tmp_path, http={"debug": {"addr": "127.0.0.1:0", "prometheus": {"enabled": True}}})
+    metrics = set(Path(tempfile.gettempdir()).glob("moorage-metrics-*"))
+    with Daemon(tmp_path, config=config, workers=2) as daemon:
+        wire = Wire(daemon.address)
+        begun = wire.patch(wire.start_upload("t/rest"), content[:MIB], 0)
+        eventually("the supervisor rests", lambda: daemon.rests)
+        assert own_kib(daemon.pid) < 5 * 1024
+        (daemon.folder / "config.yml").write_text("not: [to be read")
+        for killed in daemon.worker_pids:
+            os.kill(killed, signal.SIGKILL)
+        eventually("there are two others", lambda: len(daemon.worker_pids) == 2 and killed not in daemon.worker_pids)
+        # Its state was signed by a process that is gone, with a secret that is in no file.
+        answer = wire.patch(begun.location, content[MIB:], MIB)
+        assert answer.status == 202, (answer.status, answer.body)
+        assert wire.finish(answer.location, sha256(content)).status == 201
+        os.kill(daemon.pid, signal.SIGHUP)
+        eventually("the mistake is told", lambda: "the configuration cannot be read again" in daemon.log)
+        eventually("the supervisor rests again", lambda: daemon.rests)
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert exit_status(daemon) == 0
+        assert not list((daemon.data / "docker/registry/lockfiles").glob("writing-*"))
+        assert set(Path(tempfile.gettempdir()).glob("moorage-metrics-*")) <= metrics
+        assert "Traceback" not in daemon.log

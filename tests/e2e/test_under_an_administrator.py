@@ -52,6 +52,7 @@ def test_signals_for_daemons_end_nothing_and_change_the_level_of_the_log(tmp_pat
     config = config_for(tmp_path) + "log: {level: warn}\n"
     with Daemon(tmp_path, config=config, workers=2) as daemon:
         workers = daemon.worker_pids
+        eventually("the supervisor rests", lambda: daemon.rests)
         with load_on(daemon) as trouble:
             for number in (signal.SIGUSR1, signal.SIGUSR2):
                 for pid in (daemon.pid, *workers):
@@ -109,6 +110,7 @@ def test_as_process_1_it_buries_orphans_and_drains(tmp_path: Path) -> None:
     with Daemon(tmp_path, config=config, workers=1, within=within) as daemon:
         (first,) = children_of(daemon.pid)
         eventually("its keeper is there", lambda: len(children_of(first)) == 2)
+        eventually("it rests", lambda: b"resting_program" in Path(f"/proc/{first}/cmdline").read_bytes())
         orphan = ("nsenter", "-t", str(first), "--pid", "sh", "-c", "(sleep 0.2; exit 3) & exit 0")
         subprocess.run(orphan, check=True, timeout=30)
         eventually("the orphan is gone", lambda: len(children_of(first)) == 2)

@@ -106,6 +106,11 @@ class Daemon(ServerUnderTest):
         return self.process.pid
 
     @property
+    def rests(self) -> bool:
+        """True while the supervisor is the small program that waits."""
+        return b"resting_program" in Path(f"/proc/{self.pid}/cmdline").read_bytes()
+
+    @property
     def worker_pids(self) -> list[int]:
         """The processes that serve; the one that keeps house is another child of the supervisor."""
         return [pid for pid in self._children if _name_of(pid).startswith("moorage-worker")]

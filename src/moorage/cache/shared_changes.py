@@ -9,15 +9,22 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from moorage.handed_on import SharedMemory
+
 
 class SharedChanges:
     """A number that is another one after each change. Make it before the processes that share it."""
 
-    def __init__(self, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        """*monotonic_ns*: a clock that is the same in all processes of a machine."""
-        self._page = mmap.mmap(-1, mmap.PAGESIZE)
-        self._numbers = memoryview(self._page).cast("Q")
+    def __init__(
+        self, monotonic_ns: Callable[[], int] = time.monotonic_ns, *, page: SharedMemory | None = None
+    ) -> None:
+        """*monotonic_ns*: a clock that is the same in all processes of a machine; *page*: that of others."""
+        self._page = page or SharedMemory(mmap.PAGESIZE)
+        self._numbers = memoryview(self._page.memory).cast("Q")
         self._monotonic_ns = monotonic_ns
+
+    def __reduce__(self) -> tuple[object, tuple[Callable[[], int], SharedMemory]]:
+        return _with_page, (self._monotonic_ns, self._page)
 
     @property
     def mark(self) -> int:
@@ -37,3 +44,7 @@ class SharedChanges:
     def doubt(self, for_so_long: timedelta) -> None:
         """Do not believe what other nodes remember until so much time is over, in all processes."""
         self._numbers[1] = max(self._numbers[1], self._monotonic_ns() + int(for_so_long.total_seconds() * 1e9))
+
+
+def _with_page(monotonic_ns: Callable[[], int], page: SharedMemory) -> SharedChanges:
+    return SharedChanges(monotonic_ns, page=page)

@@ -1,6 +1,7 @@
 """``moorage up``: registry and control plane for one machine."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -128,12 +129,13 @@ def _check_name(domain: str, control: Path) -> None:
 def _serve_registry(config: Path, workers: int, on_ready: Callable[[str], object]) -> int:
     from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - in the process that needs it
     from moorage.starting.registry_start import start_registry  # noqa: PLC0415 - as above
+    from moorage.starting.serving import ServeOptions, level_of  # noqa: PLC0415 - as above
 
     loaded = read_to_serve(config)
     return start_registry(
         loaded,
         workers=workers,
-        reread_level=lambda: read_to_serve(config).config.log.level,
+        reread_level=partial(level_of, ServeOptions(config=config)),
         on_ready=lambda address: on_ready(loaded.config.http.host or f"http://{address}"),
     )
 

@@ -4,13 +4,14 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import mmap
 import os
 import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
+from moorage.handed_on import SharedMemory, hand_on
 from moorage.limits.rates import Rate, RateVerdict
 
 SETS = 8192
@@ -32,10 +33,16 @@ class NodeCounters:
         """*monotonic*: the same in all processes, as the system's is."""
         self._sets = sets
         self._monotonic = monotonic
-        self._table = mmap.mmap(-1, sets * _SET_BYTES)
+        self._shared = SharedMemory(sets * _SET_BYTES)
+        self._table = self._shared.memory
         self._secret = os.urandom(16)
         self._locks, path = tempfile.mkstemp(prefix="moorage-limits-")
         os.unlink(path)  # noqa: PTH108 - only its descriptor is used, as long as the process lives
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        hand_on(self._locks)
+        state = {name: value for name, value in vars(self).items() if name != "_table"}
+        return _handed_on, (state,)
 
     async def take(self, client: str, rates: Sequence[Rate]) -> Sequence[RateVerdict]:
         """See :class:`moorage.limits.rates.Counters`."""
@@ -85,3 +92,9 @@ class NodeCounters:
                 fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, number)
             return
         yield
+
+
+def _handed_on(state: dict[str, object]) -> NodeCounters:
+    found = NodeCounters.__new__(NodeCounters)
+    vars(found).update(state, _table=cast("SharedMemory", state["_shared"]).memory)
+    return found

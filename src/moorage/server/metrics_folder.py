@@ -14,8 +14,8 @@ _UNFINISHED = "moorage-unlocked-"
 
 
 @contextlib.contextmanager
-def metrics_folder() -> Iterator[Path]:
-    """A private folder, which goes with the block; what nodes that were killed have left goes now.
+def metrics_folder() -> Iterator[tuple[Path, int]]:
+    """A private folder, which goes with the block, and what holds it; what nodes that were killed have left goes now.
 
     It is held by a lock, which forked processes share, so that a node's folder stays as long as one of them lives.
 
@@ -29,7 +29,7 @@ def metrics_folder() -> Iterator[Path]:
         fcntl.flock(held, fcntl.LOCK_EX)
         folder = made.rename(made.with_name(_PREFIX + made.name.removeprefix(_UNFINISHED)))
         try:
-            yield folder
+            yield folder, held
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     finally:

@@ -7,47 +7,33 @@ import contextlib
 import dataclasses
 import gc
 import os
+import shutil
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from moorage import __version__
 from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.allocator import share_one_arena
 from moorage.server.application import KEEPER, MakeApplication, ServerProcess
+from moorage.server.crew import CANNOT_START, OTHERS, QUICK_S, SIGNALS, Crew, Place
 from moorage.server.idle_pages import let_go_of_files
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
+from moorage.server.resting import Rested, Resting, rest
 from moorage.server.server_settings import ServerSettings
-from moorage.telemetry import LEVELS, get_log, set_level
+from moorage.telemetry import LEVELS, get_log, level_of_all, set_level
 
 _log = get_log("supervisor")
 
-_OTHERS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-"""Administrators and log rotation send them to daemons, and mean no end by it."""
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *_OTHERS}
-_CANNOT_START = 3
-"""A worker's exit status when trying again is of no use."""
-_QUICK_S = 5.0
-"""A worker that ends sooner is restarted ever more slowly."""
-_BACKOFF_LIMIT_S = 30.0
-_STOP_MARGIN_S = 5.0
-"""Seconds that workers get on top of their time to drain before they are killed."""
-
-
-@dataclass(slots=True)
-class _Worker:
-    """A place for a worker, and the process that holds it now."""
-
-    number: int
-    pid: int = 0
-    started_at: float = 0.0
-    restart_at: float = 0.0
-    failures: int = 0
+_CALM_S = 1.0
+"""Seconds without anything to do after which a supervisor rests."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,13 +47,16 @@ class Supervisor:
     """Called once, with the address, when every worker answers."""
     reread_level: Callable[[], str] | None = None
     """Reads the configuration once more, for the level of the log; None: there is none to read."""
-    _workers: list[_Worker] = field(default_factory=list)
+    resting: Resting | None = None
+    """The way to rest while nothing happens; None: it stays as it is."""
+    _crew: Crew = field(init=False)
     _listeners: list[socket.socket] = field(default_factory=list)
     _debug_listeners: list[socket.socket] = field(default_factory=list)
-    _lifeline: tuple[int, int] = (-1, -1)
-    _ready: tuple[int, int] = (-1, -1)
-    _stopping: bool = False
     _metrics: Path | None = None
+    _endings: list[Callable[[], object]] = field(default_factory=list)
+    """Calls at the very end, for what has been set up here and by the start, of a supervisor that has rested."""
+    _kept: list[int] = field(default_factory=list)
+    """Files that stay open while it rests."""
 
     def run(self) -> int:
         """Serve; return the exit status.
@@ -80,17 +69,38 @@ class Supervisor:
         self._listeners = settings.address.bind(settings.count)
         if settings.debug_address is not None:
             self._debug_listeners = settings.debug_address.bind(settings.count)
-        self._lifeline, self._ready = os.pipe(), os.pipe()
-        os.set_blocking(self._ready[0], False)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        self._workers = [_Worker(number) for number in range(settings.count)]
-        share_one_arena()
-        gc.freeze()  # Workers need not look at what is here, and so share the pages that it is on.
-        gc.enable()
+        self._crew = Crew(
+            drain_time_s=settings.drain_time.total_seconds(),
+            finish_time_s=settings.finish_time.total_seconds(),
+            unix_path=settings.address.text if settings.address.is_unix else "",
+            places=[Place(number) for number in range(settings.count)],
+            listeners=[listener.fileno() for listener in self._listeners],
+            debug_listeners=[listener.fileno() for listener in self._debug_listeners],
+            lifeline=os.pipe(),
+            ready=os.pipe(),
+        )
+        os.set_blocking(self._crew.ready[0], False)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        if self.resting is not None:
+            self._endings += self.resting.endings
+            self._kept += self.resting.filenos
+        _settle()
         with self._counting():
-            for place in self._workers:
+            for place in self._crew.places:
                 self._start(place)
-            return self._watch()
+            return self._watch(waiting=settings.count)
+
+    def go_on(self, rested: Rested, caught: int) -> int:
+        """Do what a signal asks for after a rest, and all that follows; return the exit status.
+
+        What was to be done at the end is left to whoever has called this.
+        """
+        self._crew, self._metrics = rested.crew, rested.metrics
+        self._endings, self._kept = [*rested.endings], [*rested.filenos]
+        self._listeners = [socket.socket(fileno=fileno) for fileno in rested.crew.listeners]
+        self._debug_listeners = [socket.socket(fileno=fileno) for fileno in rested.crew.debug_listeners]
+        _settle()
+        return self._watch(caught)
 
     @contextlib.contextmanager
     def _counting(self) -> Iterator[None]:
@@ -100,34 +110,43 @@ class Supervisor:
             return
         with contextlib.ExitStack() as stack:
             try:
-                self._metrics = stack.enter_context(metrics_folder())
+                self._metrics, held = stack.enter_context(metrics_folder())
+                self._kept.append(held)
+                self._endings.append(partial(shutil.rmtree, self._metrics, ignore_errors=True))
             except OSError as exc:
                 _log.error("there is no folder to count in, so there are no metrics", error=str(exc))
             yield
 
-    def _watch(self) -> int:
-        waiting = self.settings.count
+    def _watch(self, caught: int = 0, *, waiting: int = 0) -> int:
+        """Do what there is to do, until the end; *waiting*: so many workers have not said yet that they answer."""
         while True:
-            caught = signal.sigtimedwait(_SIGNALS, self._pause(waiting))
             if waiting:
-                waiting -= self._announced()
-                if waiting <= 0:
-                    waiting = 0
-                    self.on_ready(_shown(self._listeners[0]))
-                    if self.settings.has_keeper:  # Not before: it has nothing to do with the first answer.
-                        self._workers.append(_Worker(KEEPER))
-                    let_go_of_files()
-            if caught is not None and caught.si_signo in _OTHERS:
-                self._note(signal.Signals(caught.si_signo))
-            elif caught is not None and caught.si_signo != signal.SIGCHLD:
-                return self._stop(signal.Signals(caught.si_signo))
-            if self._reap():
+                waiting = max(0, waiting - self._announced())
+                if not waiting:
+                    self._begin()
+            if caught in OTHERS:
+                self._note(signal.Signals(caught))
+            elif caught in (signal.SIGTERM, signal.SIGINT):
+                return self._stop(signal.Signals(caught))
+            if self._crew.reap():
                 self._stop(signal.SIGTERM)
                 return 1
             now = time.monotonic()
-            for place in self._workers:
+            for place in self._crew.places:
                 if place.pid == 0 and place.restart_at <= now:
                     self._start(place)
+            if not waiting and self._calm_at() <= time.monotonic():
+                self._rest()
+            found = signal.sigtimedwait(SIGNALS, 0.01 if waiting else self._pause())
+            caught = 0 if found is None else found.si_signo
+
+    def _begin(self) -> None:
+        """Say that requests are answered, and begin what can wait until then."""
+        self.on_ready(_shown(self._listeners[0]))
+        if self.settings.has_keeper:
+            self._crew.places.append(Place(KEEPER))
+        if self.resting is None:
+            let_go_of_files()
 
     def _note(self, name: signal.Signals) -> None:
         """Do what a signal asks for, as far as that is not done without it, and say what was done."""
@@ -156,18 +175,42 @@ class Supervisor:
         set_level(level)
         self.settings = dataclasses.replace(self.settings, log=dataclasses.replace(self.settings.log, level=level))
 
-    def _pause(self, waiting: int) -> float:
-        if waiting:
-            return 0.01
-        due = [place.restart_at - time.monotonic() for place in self._workers if place.pid == 0]
-        return max(0.0, min([*due, 3600.0]))
+    def _pause(self) -> float:
+        due = [place.restart_at for place in self._crew.places if place.pid == 0]
+        return max(0.0, min([*due, self._calm_at(), time.monotonic() + 3600.0]) - time.monotonic())
+
+    def _calm_at(self) -> float:
+        """The time at which there will be nothing to do; infinite: nobody knows it, or it does not rest."""
+        if self.resting is None or any(place.pid == 0 for place in self._crew.places):
+            return float("inf")
+        return max(place.started_at + (QUICK_S if place.failures else _CALM_S) for place in self._crew.places)
+
+    def _rest(self) -> None:
+        """Become the small program; what cannot be is not tried again."""
+        resting, log = self.resting, self.settings.log
+        if resting is None:
+            return
+        if log.reports is not None:
+            log.reports.flush()
+        rested = Rested(
+            crew=self._crew,
+            log=dataclasses.replace(log, reports=None),
+            level=level_of_all,
+            version=__version__,
+            metrics=self._metrics,
+            endings=self._endings,
+            filenos=self._kept,
+        )
+        rest(rested, resting.go_on)
+        self.resting = None
+        let_go_of_files()
 
     def _announced(self) -> int:
         with contextlib.suppress(BlockingIOError):
-            return len(os.read(self._ready[0], 1024))
+            return len(os.read(self._crew.ready[0], 1024))
         return 0
 
-    def _start(self, place: _Worker) -> None:
+    def _start(self, place: Place) -> None:
         sys.stdout.flush()
         place.started_at, place.restart_at = time.monotonic(), 0.0
         place.pid = os.fork()
@@ -178,15 +221,15 @@ class Supervisor:
         """Run a worker in the child process, and return the status to exit with."""
         try:
             # They stay blocked until they can be handled: a start that is cut off would not close its files.
-            for name in _SIGNALS:
-                signal.signal(name, signal.SIG_IGN if name in _OTHERS else signal.SIG_DFL)
+            for name in SIGNALS:
+                signal.signal(name, signal.SIG_IGN if name in OTHERS else signal.SIG_DFL)
             _name_process(number)
-            os.close(self._lifeline[1])
+            os.close(self._crew.lifeline[1])
             self._close_others(number)
             worker.run(self._setup(number))
         except MoorageError as exc:
             _log.error("the worker cannot start", error=str(exc))
-            return _CANNOT_START
+            return CANNOT_START
         except KeyboardInterrupt:
             return 0
         except BaseException:  # noqa: BLE001 - whatever it is, the parent must see a status
@@ -206,8 +249,8 @@ class Supervisor:
             make=self.make,
             listeners=_own(self._listeners, number),
             debug_listeners=_own(self._debug_listeners, number),
-            lifeline=self._lifeline[0],
-            announce=lambda: _write_byte(self._ready[1]),
+            lifeline=self._crew.lifeline[0],
+            announce=lambda: _write_byte(self._crew.ready[1]),
         )
 
     def _close_others(self, number: int) -> None:
@@ -217,54 +260,18 @@ class Supervisor:
                 if listener not in _own(listeners, number):
                     listener.close()
 
-    def _reap(self) -> bool:
-        """Note which workers have ended; whether one of them says that none can start."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return False
-            if pid == 0:
-                return False
-            place = next((place for place in self._workers if place.pid == pid), None)
-            if place is None:
-                continue
-            place.pid = 0
-            if self._stopping:
-                continue
-            code = os.waitstatus_to_exitcode(status)
-            if code == _CANNOT_START:
-                return True
-            quick = time.monotonic() - place.started_at < _QUICK_S
-            place.failures = place.failures + 1 if quick else 0
-            delay_s = min(0.1 * 2**place.failures, _BACKOFF_LIMIT_S) if quick else 0.0
-            place.restart_at = time.monotonic() + delay_s
-            _log.error("a worker ended; starting another", pid=pid, status=code, delay_s=delay_s)
-
     def _stop(self, name: signal.Signals) -> int:
-        patience_s = self.settings.drain_time.total_seconds()
-        self._stopping = True
-        _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=patience_s)
         for listener in [*self._listeners, *self._debug_listeners]:
-            listener.close()
-        self._tell(name)
-        deadline = time.monotonic() + patience_s + self.settings.finish_time.total_seconds() + _STOP_MARGIN_S
-        while any(place.pid for place in self._workers) and time.monotonic() < deadline:
-            caught = signal.sigtimedwait(_SIGNALS, 0.2)
-            if caught is not None and caught.si_signo == signal.SIGINT and name is not signal.SIGINT:
-                self._tell(signal.SIGKILL)  # A person at a terminal has lost patience.
-            self._reap()
-        self._tell(signal.SIGKILL)
-        if self.settings.address.is_unix:
-            with contextlib.suppress(OSError):
-                os.unlink(self.settings.address.text)  # noqa: PTH108 - one call
+            listener.detach()  # The crew closes them, by their numbers.
+        self._crew.stop(name)
         return 0
 
-    def _tell(self, name: signal.Signals) -> None:
-        for place in self._workers:
-            if place.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(place.pid, name)
+
+def _settle() -> None:
+    """Prepare the memory for what is forked."""
+    share_one_arena()
+    gc.freeze()  # Workers need not look at what is here, and so share the pages that it is on.
+    gc.enable()
 
 
 def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from moorage.config import Config
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.storage.base import Capability, StorageDriver
-from moorage.storage.presence import Activity, Announcement, announce, others_at_work
+from moorage.storage.presence import Activity, Announcement, HeldFile, announce, others_at_work
 from moorage.telemetry import get_log
 from moorage.wiring.storage import capabilities_of, storage_driver
 
@@ -17,23 +17,25 @@ _log = get_log("serve")
 
 
 @contextlib.contextmanager
-def announced(config: Config) -> Iterator[None]:
+def announced(config: Config) -> Iterator[HeldFile | None]:
     """Keep offline garbage collection out while the registry takes pushes; the workers inherit the file that does it.
+
+    None is yielded where there is none, as nothing has to be kept out or each worker does so itself.
 
     Raises:
         ConfigurationError: a collection is under way, which a push could lose its blobs to, or may be or begin unseen.
     """
     found = capabilities_of(config)
     if config.storage.maintenance.readonly.enabled or Capability.SHARED not in found:
-        yield
+        yield None
         return
     if Capability.EXCLUSIVE_WRITERS not in found:  # Then each worker announces itself: nothing is inherited.
         asyncio.run(_refuse_collectors_of(storage_driver(config)))
-        yield
+        yield None
         return
     announcement = asyncio.run(_announce(storage_driver(config)))
     try:
-        yield
+        yield announcement if isinstance(announcement, HeldFile) else None
     finally:
         if announcement is not None:
             asyncio.run(_end(announcement))

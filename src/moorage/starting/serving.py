@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from moorage.left_out import import_lightly
@@ -36,6 +37,17 @@ def serve_registry(options: ServeOptions, say: Callable[[str], object]) -> int:
     return start_registry(
         loaded,
         workers=options.workers or usable_processors(),
-        reread_level=lambda: read_to_serve(options.config, addr=options.addr, data=options.data).config.log.level,
+        reread_level=partial(level_of, options),
         say=say,
     )
+
+
+def level_of(options: ServeOptions) -> str:
+    """Read the configuration once more, for the level of the log.
+
+    Raises:
+        ConfigurationError: it cannot be used; with every mistake.
+    """
+    from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - as above
+
+    return read_to_serve(options.config, addr=options.addr, data=options.data).config.log.level

@@ -76,6 +76,11 @@ class HeldFile:
         return cls(storage, path, writer)
 
     @property
+    def fileno(self) -> int | None:
+        """The open file that holds it, for as long as a process has it; None: the storage has no such thing."""
+        return self._writer.fileno
+
+    @property
     def known_until(self) -> float:
         """The time until which others know of us: for ever; see :meth:`check`."""
         return math.inf

@@ -120,6 +120,11 @@ class Writer(ABC):
     has_place = False
     """True if its bytes have another name as well, so that nothing may be added to them: see ``FileStorage.place``."""
 
+    @property
+    def fileno(self) -> int | None:
+        """The number of the open file that holds the object; None: it is nothing that a process could hand on."""
+        return None
+
     @abstractmethod
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """Add *data* to the end, after *observer* has seen it, where the work is done: in the same thread.

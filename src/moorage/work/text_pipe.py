@@ -6,6 +6,8 @@ import select
 import weakref
 from collections.abc import Sequence
 
+from moorage.handed_on import hand_on
+
 _READ_BYTES = 64 << 10
 """As much as a pipe holds, if nobody has changed that."""
 
@@ -16,12 +18,18 @@ class TextPipe:
     What there is no room for is lost: it is for what can be told again, or left.
     """
 
-    def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
+    def __init__(self, ends: tuple[int, int] | None = None) -> None:
+        """*ends*: those of a pipe that was handed on."""
+        self._reading, self._writing = ends or os.pipe()
         for end in (self._reading, self._writing):
             os.set_blocking(end, False)
             weakref.finalize(self, os.close, end)
         self._rest = b""
+
+    def __reduce__(self) -> tuple[object, tuple[tuple[int, int]]]:
+        ends = self._reading, self._writing
+        hand_on(*ends)
+        return TextPipe, (ends,)
 
     def tell(self, text: str) -> bool:
         """Send a text, which has no line ends; return whether there was room for it."""

@@ -25,7 +25,7 @@ class Node:
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._ends)
-            with metrics_folder() as folder:
+            with metrics_folder() as (folder, _):
                 if os.fork() != 0:
                     os.write(self._tells, str(folder).encode())
                 os.read(self._goes_on, 1)  # Until it is killed, or the test has ended.
@@ -50,7 +50,7 @@ class Node:
 
 
 def test_it_is_private_and_goes_with_the_node(tmp_path: Path) -> None:
-    with metrics_folder() as folder:
+    with metrics_folder() as (folder, _):
         (folder / "counter_0.db").write_bytes(b"1")
         assert folder.stat().st_mode & 0o777 == 0o700
         assert list(tmp_path.iterdir()) == [folder]
@@ -58,17 +58,17 @@ def test_it_is_private_and_goes_with_the_node(tmp_path: Path) -> None:
 
 
 def test_one_in_use_stays(tmp_path: Path) -> None:
-    with metrics_folder() as one, metrics_folder() as other:
+    with metrics_folder() as (one, _), metrics_folder() as (other, _):
         assert set(tmp_path.iterdir()) == {one, other}
 
 
 def test_one_that_a_killed_node_left_goes_when_the_last_of_its_processes_has_ended(tmp_path: Path) -> None:
     node = Node()
     node.kill()
-    with metrics_folder() as folder:
+    with metrics_folder() as (folder, _):
         assert set(tmp_path.iterdir()) == {folder, node.folder}
     node.end()
-    with metrics_folder() as folder:
+    with metrics_folder() as (folder, _):
         assert list(tmp_path.iterdir()) == [folder]
 
 

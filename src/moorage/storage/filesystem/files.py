@@ -290,6 +290,11 @@ class FileWriter(Writer):
         self.size_bytes = size_bytes
         self.has_place = has_place
 
+    @property
+    def fileno(self) -> int:
+        """See the interface."""
+        return self._file.fd
+
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """See the interface."""
         try:

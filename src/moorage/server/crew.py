@@ -1,0 +1,113 @@
+"""The processes of a server as their supervisor knows them: told, missed, and ended together.
+
+It imports little: a supervisor that has become a small program ends its server with this alone.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+
+from moorage.telemetry import get_log
+
+_log = get_log("supervisor")
+
+OTHERS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+"""Administrators and log rotation send them to daemons, and mean no end by it."""
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *OTHERS}
+CANNOT_START = 3
+"""A worker's exit status when trying again is of no use."""
+QUICK_S = 5.0
+"""A worker that ends sooner is restarted ever more slowly."""
+_BACKOFF_LIMIT_S = 30.0
+_STOP_MARGIN_S = 5.0
+"""Seconds that workers get on top of their time to drain before they are killed."""
+
+
+@dataclass(slots=True)
+class Place:
+    """A place for a worker, and the process that holds it now."""
+
+    number: int
+    pid: int = 0
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    failures: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Crew:
+    """All processes of a server, and what they have in common, by the numbers of open files."""
+
+    drain_time_s: float
+    finish_time_s: float
+    unix_path: str = ""
+    """The path that is listened at; empty: none is."""
+    places: list[Place] = field(default_factory=list)
+    listeners: list[int] = field(default_factory=list)
+    debug_listeners: list[int] = field(default_factory=list)
+    lifeline: tuple[int, int] = (-1, -1)
+    """A pipe whose writing end only the supervisor has: it closes when the supervisor is gone."""
+    ready: tuple[int, int] = (-1, -1)
+    """A pipe in which each worker writes when it answers."""
+    is_stopping: bool = False
+
+    @property
+    def filenos(self) -> list[int]:
+        """All its open files."""
+        return [*self.all_listeners, *self.lifeline, *self.ready]
+
+    @property
+    def all_listeners(self) -> list[int]:
+        """The sockets of both addresses."""
+        return [*self.listeners, *self.debug_listeners]
+
+    def reap(self) -> bool:
+        """Note which workers have ended; whether one of them says that none can start."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return False
+            place = next((place for place in self.places if place.pid == pid), None)
+            if place is None:
+                continue
+            place.pid = 0
+            if self.is_stopping:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            if code == CANNOT_START:
+                return True
+            quick = time.monotonic() - place.started_at < QUICK_S
+            place.failures = place.failures + 1 if quick else 0
+            delay_s = min(0.1 * 2**place.failures, _BACKOFF_LIMIT_S) if quick else 0.0
+            place.restart_at = time.monotonic() + delay_s
+            _log.error("a worker ended; starting another", pid=pid, status=code, delay_s=delay_s)
+
+    def stop(self, name: signal.Signals, *, is_told: bool = False) -> None:
+        """Tell all to end, unless they are told and nobody listens any more; kill who has not when the time is over."""
+        self.is_stopping = True
+        _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=self.drain_time_s)
+        if not is_told:
+            for fileno in self.all_listeners:
+                os.close(fileno)
+            self._tell(name)
+        deadline = time.monotonic() + self.drain_time_s + self.finish_time_s + _STOP_MARGIN_S
+        while any(place.pid for place in self.places) and time.monotonic() < deadline:
+            caught = signal.sigtimedwait(SIGNALS, 0.2)
+            if caught is not None and caught.si_signo == signal.SIGINT and name is not signal.SIGINT:
+                self._tell(signal.SIGKILL)  # A person at a terminal has lost patience.
+            self.reap()
+        self._tell(signal.SIGKILL)
+        if self.unix_path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.unix_path)  # noqa: PTH108 - one call
+
+    def _tell(self, name: signal.Signals) -> None:
+        for place in self.places:
+            if place.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(place.pid, name)

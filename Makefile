@@ -14,7 +14,7 @@ test test-quick test-bucket coverage soak steady lint fix docs: export LC_ALL :=
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak steady lint fix bench compare docs deb wheels image release pins clean
+.PHONY: help setup run serve test components tests-compiled test-quick test-bucket check coverage matrix soak steady lint fix bench compare docs deb wheels image release pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,9 +35,16 @@ run: $(VENV)/.run ## start registry and accounts, http://localhost:5000 and :808
 serve: $(VENV)/.run ## start the registry alone on http://127.0.0.1:5000, without accounts, with its data in ./data
 	@exec $(BIN)/moorage serve
 
-test: setup ## run the tests (installs the real clients they use where it may)
-	@scripts/install-test-components
+test: setup components ## run the tests (installs the real clients they use where it may)
 	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
+
+components:
+	@scripts/install-test-components
+
+# One process compiles all tests with what pytest makes of `assert`; each of those that share the tests would.
+# What is wrong with a test shows when it is run.
+tests-compiled: setup
+	-@$(BIN)/pytest --collect-only -qq > /dev/null
 
 QUICK = auth cache config core http oci token_server web wiring work
 WITH_SERVERS = $(addprefix tests/unit/,core/test_shared_sizes.py wiring/test_sampling.py \
@@ -74,12 +81,10 @@ fix: setup ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure against Debian's docker-registry; writes docs/benchmarks.md
-	@scripts/install-test-components
+bench: setup components ## measure against Debian's docker-registry; writes docs/benchmarks.md
 	$(BIN)/python bench/run.py
 
-compare: setup ## compare with the registries that are here; writes docs/comparison.md
-	@scripts/install-test-components
+compare: setup components ## compare with the registries that are here; writes docs/comparison.md
 	$(BIN)/python bench/compare.py
 
 docs: setup ## write docs/reference from the code, and CHANGELOG.md from its fragments

@@ -13,6 +13,7 @@ from support.daemon import Daemon
 from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
+from support.second_tries import count_alone
 from support.services import end_all
 from support.sharing_out import WholeFiles, place_of
 from support.surroundings import UMASK, choose_scratch, hear_interrupts, isolate, new_folder, remove_folder
@@ -26,6 +27,7 @@ _LONGEST_ID = 60
 _HOME = pytest.StashKey[Path]()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, and all that it starts, a home of its own.
 
@@ -36,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         msg = f"the locale's encoding is {sys.getfilesystemencoding()}; run the tests by make, or with LC_ALL=C.UTF-8"
         raise pytest.UsageError(msg)
     os.umask(UMASK)
+    count_alone(config)
     choose_scratch(os.environ)
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])

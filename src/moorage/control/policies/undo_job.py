@@ -7,7 +7,7 @@ import structlog
 from moorage.control.audit.actors import Actor
 from moorage.control.jobs.loop import Turn
 from moorage.control.policies.models import RunUndo
-from moorage.control.policies.undoing import UndoneTags, counts_of, undo_portion
+from moorage.control.policies.undoing import UndoneTags, undo_portion
 from moorage.control.protection.rules import Person
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.errors import Refused
@@ -60,5 +60,5 @@ class RunUndoing:
 
 
 def _sums(row: RunUndo, found: UndoneTags) -> dict[str, int]:
-    done = counts_of(found)
+    done = found.counts
     return {name: count if name == "position" else getattr(row, name) + count for name, count in done.items()}

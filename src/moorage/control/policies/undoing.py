@@ -46,6 +46,17 @@ class UndoneTags:
         """The number of tags that were looked at."""
         return sum(map(len, (self.restored, self.there, self.gone, self.protected)))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers that a row of the job keeps."""
+        return {
+            "position": self.position,
+            "restored": len(self.restored),
+            "there": len(self.there),
+            "gone": len(self.gone),
+            "protected": len(self.protected),
+        }
+
 
 def undo_run(run: CleanupRun, *, by: Actor, person: Person) -> UndoneTags:
     """Bring back the first tags that *run* deleted, and have a job go on with those that are ``left``.
@@ -78,7 +89,7 @@ def undo_run(run: CleanupRun, *, by: Actor, person: Person) -> UndoneTags:
             "due_at": now,
             "owner": "",
         }
-        RunUndo.objects.update_or_create(run=run, defaults=values | counts_of(found))
+        RunUndo.objects.update_or_create(run=run, defaults=values | found.counts)
     return found
 
 
@@ -126,17 +137,6 @@ def undo_portion(
         if restored := found.restored[before:]:
             with transaction.atomic():
                 record("cleanup_run_undone", repository, by=by, run=run.pk, tags=restored)
-
-
-def counts_of(found: UndoneTags) -> dict[str, int]:
-    """Return what a row of the job keeps of *found*."""
-    return {
-        "position": found.position,
-        "restored": len(found.restored),
-        "there": len(found.there),
-        "gone": len(found.gone),
-        "protected": len(found.protected),
-    }
 
 
 def _left(run: CleanupRun, position: int) -> int:

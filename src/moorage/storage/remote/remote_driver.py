@@ -4,12 +4,15 @@ import asyncio
 import secrets
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.base import Capability, Stat, StorageDriver
-from moorage.storage.remote.exchange import Exchange
 from moorage.storage.remote.store_watch import StoreWatch
+
+if TYPE_CHECKING:
+    # aiohttp's client comes with it, and a registry on a folder asks only if its storage is remote.
+    from moorage.storage.remote.exchange import Exchange
 
 AT_ONCE = 16
 """Requests of one caller that are under way together."""
@@ -63,7 +66,7 @@ class RemoteDriver(StorageDriver):
 
     @property
     @abstractmethod
-    def exchange(self) -> Exchange:
+    def exchange(self) -> "Exchange":
         """The line on which all requests go."""
 
     @abstractmethod

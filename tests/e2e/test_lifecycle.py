@@ -279,6 +279,7 @@ def test_a_supervisor_at_rest_is_small_and_a_worker_that_it_replaces_knows_what_
         begun = wire.patch(wire.start_upload("t/rest"), content[:MIB], 0)
         eventually("the supervisor rests", lambda: daemon.rests)
         assert own_kib(daemon.pid) < 5 * 1024
+        assert b"\0moorage\0serve\0" in Path(f"/proc/{daemon.pid}/cmdline").read_bytes(), "as one looks for it"
         (daemon.folder / "config.yml").write_text("not: [to be read")
         for killed in daemon.worker_pids:
             os.kill(killed, signal.SIGKILL)

@@ -79,7 +79,9 @@ def rest(rested: Rested, go_on: GoOn) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         # Variables that are Python's are those of the start; without -P the folder of the program would be searched.
-        os.execv(sys.executable, [sys.executable, "-S", "-s", "-P", str(_PROGRAM), str(fileno), *sys.argv[1:]])  # noqa: S606 - no shell is wanted
+        python = [sys.executable, "-S", "-s", "-P", str(_PROGRAM)]
+        # As "moorage serve" it is found in a list of processes by those who look for it so.
+        os.execv(sys.executable, [*python, "moorage", *sys.argv[1:], str(fileno)])  # noqa: S606 - no shell is wanted
     except OSError as exc:
         os.close(fileno)
         _log.debug("the supervisor keeps all of its memory", reason=str(exc))

@@ -12,7 +12,7 @@ import sys
 
 def main() -> None:
     """Wait for what is to be done, and do it as a supervisor that has everything."""
-    fileno = int(sys.argv[1])
+    fileno = int(sys.argv[-1])  # The words before it are for whoever reads the list of processes.
     pids = _begin(fileno)
     caught = _wait(pids)
     handed = _read(fileno)

@@ -8,7 +8,17 @@ from pathlib import Path
 from moorage.config import load
 from moorage.errors import ConfigurationError, Mistake
 from moorage.gitlab_site.conversion import SECRETS_NAME, Conversion, convert, read_secrets, read_text, write_site
-from moorage.gitlab_site.site_files import CONFIG, CONTROL, ENVIRONMENT, KEYS, NGINX, fronts, needs_keys, signs_tokens
+from moorage.gitlab_site.site_files import (
+    CONFIG,
+    CONTROL,
+    ENVIRONMENT,
+    KEYS,
+    NGINX,
+    fronts,
+    needs_keys,
+    signs_tokens,
+    unheard_endpoints,
+)
 from moorage.permissions import reason_of
 from moorage.token_server.key_ring import KeyFolder
 
@@ -70,6 +80,12 @@ def _remarks(found: Conversion, name: str) -> Iterator[str]:
         yield f"{name}:{odd.line}: {odd.about or 'this line'} is not understood: {odd.reason}"
     for unknown in found.unknown:
         yield f"{name}:{unknown.line}: {unknown.name} has no place here and was left out"
+    for endpoint in unheard_endpoints(found.site):
+        yield (
+            f"{name}: registry['notifications']: the Authorization of {endpoint} is not "
+            "gitlab_rails['registry_notification_secret'], so that none of its events would be taken; write the same "
+            "text in both"
+        )
 
 
 def _said_by(config: Path) -> Sequence[str]:

@@ -61,6 +61,12 @@ def test_all_mistakes_are_said_at_once_with_their_paths(tmp_path: Path) -> None:
     ]
 
 
+def test_a_placeholder_of_a_guide_is_no_host(tmp_path: Path) -> None:
+    text = write_site(tmp_path, api_url="'https://<external_registry_host>:5000'").read_text()
+    (said,) = mistakes(text, tmp_path)
+    assert said.startswith("registry.api_url: has a guide's placeholder")
+
+
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     (said,) = mistakes("registry: {host: a}\nregistry: {host: b}\n", tmp_path)
     assert said.startswith("line 2: not YAML: the key registry is there twice")

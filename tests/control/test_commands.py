@@ -321,14 +321,21 @@ def test_sizes_are_reported_shown_and_bounded(run: Run, shared_daemon: Daemon) -
     project = new_project(group)
     push_tags(shared_daemon.address, f"{project.full_path}/web", "1")
     ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
-    assert run("usage", "report").stdout == "project_id,creator_id,registry_size_bytes,project path\n"
+    empty = run("usage", "report")
+    assert empty.stdout == "project_id,creator_id,registry_size_bytes,project path\n"
+    assert empty.stderr == (
+        f"with images, and not measured yet: {project.full_path}; "
+        f"at once: moorage control usage refresh {project.full_path}\n"
+    )
     assert "not measured yet" in run("usage", "show", project.full_path).stdout
     assert run("usage", "refresh", project.full_path).stdout == f"{project.full_path} is to be measured\n"
     with registry_at(shared_daemon.url):
         run_until_idle([UsageMeasurement()], Turn())
     size = rows(run("usage", "show", project.full_path, "--json"))["size_bytes"]
     assert size > 0
-    (line,) = rows(run("usage", "report", "--json"))
+    report = run("usage", "report", "--json")
+    assert report.stderr == ""
+    (line,) = rows(report)
     assert line == {
         "project_id": project.pk,
         "creator_id": None,

@@ -1,11 +1,17 @@
 """control.yml: everything wrong with it is said at once, with its path; secrets come from files too."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from moorage.cli.app import app
 from moorage.control.configuration import ControlConfiguration, load_control
 from moorage.errors import ConfigurationError
+from moorage.token_server.key_ring import KeyFolder
 from support.control_site import write_site
 
 SECRET = "secret: 0123456789abcdef0123456789abcdef\n"
@@ -53,6 +59,12 @@ def test_all_mistakes_are_said_at_once_with_their_paths(tmp_path: Path) -> None:
         "registry.key",
         "registry.host",
     ]
+
+
+def test_a_placeholder_of_a_guide_is_no_host(tmp_path: Path) -> None:
+    text = write_site(tmp_path, api_url="'https://<external_registry_host>:5000'").read_text()
+    (said,) = mistakes(text, tmp_path)
+    assert said.startswith("registry.api_url: has a guide's placeholder")
 
 
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
@@ -157,3 +169,34 @@ def test_sections_of_a_gitlab_yml_as_gitlabs_guide_shows_them_are_read(tmp_path:
 def test_an_unknown_key_is_told_where_it_may_belong(text: str, said: str, tmp_path: Path) -> None:
     (mistake,) = mistakes(f"{SECRET}{text}\n", tmp_path)
     assert mistake.partition(": ")[2] == f"unknown key; {said}"
+
+
+def spoilt_keys(folder: Path) -> Iterator[tuple[str, str]]:
+    """Have ``registry.key`` be one thing after another that signs nothing; yield what is to be said of each."""
+    file = folder / "keys" / "keys.json"
+    file.write_text("{}")
+    yield "registry.key", f"{file} cannot be used: it is no file of keys"
+    file.unlink()
+    yield "registry.key", f"cannot read {file}: No such file or directory"
+    (folder / "keys").rmdir()
+    (folder / "keys").write_bytes((folder / "registry.pem").read_bytes())
+    yield "registry.key", f"{folder / 'keys'} cannot be used"
+
+
+def test_a_key_that_signs_nothing_is_told_by_check_and_stops_a_start(tmp_path: Path) -> None:
+    control = str(write_site(tmp_path))
+    keys = KeyFolder(tmp_path / "keys")
+    keys.bundle.rename(tmp_path / "registry.pem")
+    for file in (tmp_path / "keys").iterdir():
+        if file != keys.private:
+            file.unlink()
+    for path, said in spoilt_keys(tmp_path):
+        with pytest.raises(ConfigurationError) as caught:
+            CliRunner().invoke(app, ["control", "check", control], catch_exceptions=False)
+        [mistake] = caught.value.mistakes
+        assert str(mistake).startswith(f"{path}: {said}")
+    serve = [sys.executable, "-m", "moorage", "control", "serve", control]
+    ended = subprocess.run(serve, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == f"error: {mistake}"
+    assert "Traceback" not in ended.stdout + ended.stderr

@@ -146,6 +146,15 @@ def test_names_of_gitlabs_chart_count() -> None:
     assert config["auth"]["token"]["realm"] == "https://gitlab.example.com/jwt/auth"
     assert config["auth"]["token"]["issuer"] == "gitlab-issuer"
     assert config["validation"]["manifests"]["referencelimit"] == 100
+    gc, database = config["gc"], config["database"]
+    assert (gc["manifests"]["interval"], gc["blobs"]["interval"], gc["blobs"]["storagetimeout"]) == (
+        "500ms",
+        "500ms",
+        "8s",
+    )
+    assert (gc["noidlebackoff"], gc["transactiontimeout"]) == (True, "20s")
+    assert (database["primary"], database["draintimeout"]) == ("primary.example.com", "2m")
+    assert database["backgroundmigrations"] == {"enabled": True, "maxjobretries": 3, "jobinterval": "10s"}
     assert kind(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 2
     scaled = kind(objects, "HorizontalPodAutoscaler")["spec"]
     assert (scaled["minReplicas"], scaled["maxReplicas"]) == (3, 6)

@@ -51,10 +51,15 @@ def serve(control: ControlFile = None) -> None:
 def check(control: ControlFile = None) -> None:
     """Say every mistake in a control.yml."""
     from moorage.control.configuration import read_control  # noqa: PLC0415 - other commands need not wait
+    from moorage.control.tokens.signing import RegistryKey  # noqa: PLC0415 - as above
 
     file = control_file(control)
-    for warning in read_control(file, os.environ).warnings:
+    loaded = read_control(file, os.environ)
+    for warning in loaded.warnings:
         print(f"warning: {warning}")
+    registry = loaded.configuration.registry
+    if registry.enabled:
+        RegistryKey(Path(registry.key))
     print(f"{file} can be used")
 
 

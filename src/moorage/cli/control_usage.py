@@ -22,6 +22,8 @@ usage_app = typer.Typer(help="Room that images take, and quotas.", no_args_is_he
 PlacePath = Annotated[str, typer.Argument(metavar="PATH", help="A project's path, a group's, or a user's name.")]
 
 _NONE = "none"
+_NAMED = 5
+"""Projects without a size that are named."""
 _AMOUNT = re.compile(r"([0-9]{1,18})(B|KiB|MiB|GiB|TiB)?")
 _UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
@@ -36,12 +38,23 @@ def report(
     """Print the size of each project that takes room."""
     see_that_one_form(as_csv=as_csv, as_json=as_json)
     open_database(config)
-    from moorage.control.usage.questions import size_report, size_report_as_csv  # noqa: PLC0415 - Django has started
+    from moorage.control.usage.questions import (  # noqa: PLC0415 - Django has started
+        size_report,
+        size_report_as_csv,
+        unmeasured_projects,
+    )
 
     if as_json:
         print(json.dumps([row.shown() for row in size_report()], indent=2))
-        return
-    sys.stdout.writelines(size_report_as_csv())
+    else:
+        sys.stdout.writelines(size_report_as_csv())
+    if waiting := unmeasured_projects(_NAMED + 1):
+        more = ", and more" if len(waiting) > _NAMED else ""
+        print(
+            f"with images, and not measured yet: {', '.join(waiting[:_NAMED])}{more}; "
+            f"at once: moorage control usage refresh {waiting[0]}",
+            file=sys.stderr,
+        )
 
 
 @usage_app.command("show")

@@ -6,6 +6,7 @@ from typing import Any
 from moorage.config.ciphers import TLS13_NAMES
 from moorage.config.health_mistakes import health_mistakes, is_address
 from moorage.config.limiter_mistakes import limiter_mistakes
+from moorage.config.placeholders import left_placeholders
 from moorage.config.redis_forms import main_redis, redis_mistakes
 from moorage.config.root import Config
 from moorage.config.sections.auth import TokenAuth
@@ -29,6 +30,8 @@ def before(given: Mapping[str, Any]) -> Iterator[Mistake]:
     """Mistakes of the keys as they were given, which defaults would hide."""
     yield from _check_version(given.get("version"))
     storage = given.get("storage")
+    if isinstance(storage, dict):
+        yield from left_placeholders(storage)
     maintenance = storage.get("maintenance") if isinstance(storage, dict) else None
     if isinstance(maintenance, dict):
         yield from _check_purging(maintenance.get("uploadpurging"))

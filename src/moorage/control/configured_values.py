@@ -29,7 +29,9 @@ def http_url(path: str, value: str) -> Iterator[Mistake]:
     except ValueError:
         yield Mistake(path, "is no URL; write one such as https://registry.example.com")
         return
-    if parts.scheme not in ("http", "https") or not has_host:
+    if "<" in parts.netloc:
+        yield Mistake(path, "has a guide's placeholder in angle brackets; write the host's own name or address")
+    elif parts.scheme not in ("http", "https") or not has_host:
         yield Mistake(path, "a URL with its scheme is needed, such as https://registry.example.com")
     elif parts.username or parts.query or parts.fragment:
         yield Mistake(path, "a URL without user, query and fragment is needed")

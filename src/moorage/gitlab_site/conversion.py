@@ -147,11 +147,16 @@ def write_site(site: PackageSite, folder: Path) -> Sequence[WrittenFile]:
         ConfigurationError: a file is there that was made by hand; nothing is written.
         OSError: the folder cannot be written.
     """
-    found = list(site_files(site, folder.absolute(), kept=lambda name: _text_of(folder / name)))
+    found = planned_files(site, folder)
     if by_hand := [one.name for one in found if _is_by_hand(one, folder)]:
         message = "was not written by this command; move it away, or name another folder with --to"
         raise ConfigurationError([Mistake(str(folder / name), message) for name in by_hand])
     return [_write(one, folder) for one in found]
+
+
+def planned_files(site: PackageSite, folder: Path) -> Sequence[SiteFile]:
+    """Return the files that a site is to have in *folder*, with the secrets that are there already."""
+    return list(site_files(site, folder.absolute(), kept=lambda name: _text_of(folder / name)))
 
 
 def _is_by_hand(one: SiteFile, folder: Path) -> bool:

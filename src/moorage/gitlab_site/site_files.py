@@ -19,6 +19,7 @@ KEYS = "keys"
 """Folder of keys that are made here, where the site has none of its own."""
 CONTROL_ADDR = "127.0.0.1:8080"
 SERVICE = "container_registry"
+EVENTS_PATH = "/api/v4/container_registry_event/events"
 HEADER = "# Written by moorage config from-gitlab-rb; the next run replaces it.\n"
 _SECRET_BYTES = 32
 
@@ -167,6 +168,18 @@ def _endpoint(one: Mapping[str, RubyValue], given: Mapping[str, RubyValue]) -> d
         **{name: value for name, value in one.items() if name != "threshold"},
     }
     return found | ({"headers": headers} if headers else {})
+
+
+def unheard_endpoints(site: PackageSite) -> Iterator[str]:
+    """Yield the names of endpoints that are the control plane's own and whose header is not its secret."""
+    if site.site is None or not (site.runs_registry and signs_tokens(site)):
+        return
+    for one in endpoints(site.sections.get("notifications")):
+        url = str(one.get("url", ""))
+        given = _endpoint(one, site.sections).get("headers", {}).get("Authorization")
+        values = given if isinstance(given, list) else [given]
+        if url.rstrip("/") == f"{site.site.url}{EVENTS_PATH}" and site.notification_secret not in values:
+            yield str(one.get("name", url))
 
 
 def _control(site: PackageSite, key: str) -> dict[str, Any]:

@@ -7,8 +7,26 @@ from pathlib import Path
 
 from moorage.config import load
 from moorage.errors import ConfigurationError, Mistake
-from moorage.gitlab_site.conversion import SECRETS_NAME, Conversion, convert, read_secrets, read_text, write_site
-from moorage.gitlab_site.site_files import CONFIG, CONTROL, ENVIRONMENT, KEYS, NGINX, fronts, needs_keys, signs_tokens
+from moorage.gitlab_site.conversion import (
+    SECRETS_NAME,
+    Conversion,
+    convert,
+    planned_files,
+    read_secrets,
+    read_text,
+    write_site,
+)
+from moorage.gitlab_site.site_files import (
+    CONFIG,
+    CONTROL,
+    ENVIRONMENT,
+    KEYS,
+    NGINX,
+    fronts,
+    needs_keys,
+    signs_tokens,
+    unheard_endpoints,
+)
 from moorage.permissions import reason_of
 from moorage.token_server.key_ring import KeyFolder
 
@@ -46,6 +64,7 @@ def write_gitlab_site(request: SiteRequest) -> SiteReport:
     if request.is_strict and remarks:
         raise ConfigurationError([Mistake("", remark) for remark in remarks])
     try:
+        said = _said_by(found, request.folder)
         written = write_site(found.site, request.folder)
         if needs_keys(found.site):
             KeyFolder(request.folder.absolute() / KEYS).prepare(time.time())
@@ -54,7 +73,7 @@ def write_gitlab_site(request: SiteRequest) -> SiteReport:
         raise ConfigurationError([Mistake("--to", f"cannot write {request.folder}: {reason}")]) from None
     return SiteReport(
         files={str(one.path): one.change for one in written},
-        remarks=[*remarks, *_said_by(request.folder / CONFIG)],
+        remarks=[*remarks, *said],
         next_steps=list(_next_steps(found, request.folder)),
     )
 
@@ -70,11 +89,22 @@ def _remarks(found: Conversion, name: str) -> Iterator[str]:
         yield f"{name}:{odd.line}: {odd.about or 'this line'} is not understood: {odd.reason}"
     for unknown in found.unknown:
         yield f"{name}:{unknown.line}: {unknown.name} has no place here and was left out"
+    for endpoint in unheard_endpoints(found.site):
+        yield (
+            f"{name}: registry['notifications']: the Authorization of {endpoint} is not "
+            "gitlab_rails['registry_notification_secret'], so that none of its events would be taken; write the same "
+            "text in both"
+        )
 
 
-def _said_by(config: Path) -> Sequence[str]:
-    """List what a start would say about the configuration."""
-    loaded = load(config.read_text(encoding="utf-8"), {})
+def _said_by(found: Conversion, folder: Path) -> Sequence[str]:
+    """List what a start would say about the configuration, before there is any file of it.
+
+    Raises:
+        ConfigurationError: it could not be used; what is in the folder goes on serving.
+    """
+    [config] = [one for one in planned_files(found.site, folder) if one.name == CONFIG]
+    loaded = load(config.content.decode(), {})
     unknown = [f"{CONFIG}: {path} is not known" for path in loaded.unknown]
     return [*(f"{CONFIG}: {warning}" for warning in loaded.warnings), *unknown]
 

@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 
 from django.test import Client
+from structlog.testing import capture_logs
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.images.registry_facts import RegistryFacts
 from moorage.control.instance.changes import change_settings
+from moorage.control.registry.client import ControlRegistry
+from moorage.control.registry.connection import talking_to
+from moorage.control.registry.transport import RegistryTransport
+from moorage.control.tokens.minting import mint_internal_token
 from support.components import need
 from support.control_api import call
 from support.control_registry import MovedClock, registry_at
@@ -15,6 +20,7 @@ from support.control_rows import new_token, new_user
 from support.daemon import Daemon
 from support.peer import Peer
 from support.ports import free_port
+from support.tokens import Issuer
 
 FACTS = ("vendor", "version", "features", "db_enabled")
 
@@ -53,3 +59,18 @@ def test_the_settings_say_which_registry_it_is_and_what_it_can(
         ]
         == 7
     )
+
+
+def test_a_registry_that_trusts_another_key_is_told_of_in_the_log(tmp_path: Path) -> None:
+    other = Issuer(tmp_path)
+    storage = f"storage: {{filesystem: {{rootdirectory: '{tmp_path / 'data'}'}}}}"
+    config = f"version: 0.1\n{storage}\n{other.section}\n"
+    with Daemon(tmp_path / "registry", config=config) as daemon:
+        transport = RegistryTransport(daemon.url, mint_internal_token)
+        with talking_to(ControlRegistry(transport)), capture_logs() as logged:
+            RegistryFacts().step(MovedClock().turn)
+        transport.close()
+    [said] = logged
+    assert said["log_level"] == "error"
+    assert "rootcertbundle" in said["event"]
+    assert "untrusted key" in said["reason"]

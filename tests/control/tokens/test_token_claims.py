@@ -144,12 +144,15 @@ def test_administrators_set_how_long_a_token_lives_and_it_counts_at_once(client:
         assert claims["exp"] - claims["iat"] == minutes * 60
 
 
-def test_a_token_for_a_call_of_its_own_has_no_user_and_the_same_life() -> None:
+def test_a_token_for_a_call_of_its_own_has_no_user_and_lives_ten_minutes_at_most() -> None:
     asked = [AccessClaim(type="repository", name="a/b", actions=["pull"])]
     claims = json.loads(payload_of(mint_internal_token(asked)))
     assert claims["access"] == [{"type": "repository", "name": "a/b", "actions": ["pull"]}]
     assert claims["exp"] - claims["iat"] == 300
     assert claims.keys() & {"sub", "user", "auth_type"} == set()
+    change_settings(by=COMMAND_LINE, container_registry_token_expire_delay=24 * 60)
+    claims = json.loads(payload_of(mint_internal_token(asked)))
+    assert claims["exp"] - claims["iat"] == 600
 
 
 def test_a_key_of_a_gitlab_site_signs_as_it_is(tmp_path: Path) -> None:

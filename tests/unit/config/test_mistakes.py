@@ -269,3 +269,12 @@ def test_the_debug_address_is_another_than_the_registrys() -> None:
     assert mistakes_of(same) == said
     assert mistakes_of(same.replace("5000", "0")) == {}  # Whatever is free.
     assert mistakes_of("http: {net: unix, addr: '127.0.0.1:5000', debug: {addr: '127.0.0.1:5000'}}") == {}
+
+
+def test_a_placeholder_of_a_guide_is_no_place_of_images() -> None:
+    said = "is a guide's placeholder in angle brackets; write your own value"
+    assert mistakes_in("version: 0.1\nstorage: {filesystem: {rootdirectory: <your_registry_storage_path>}}") == {
+        "storage.filesystem.rootdirectory": said
+    }
+    bucket = "{bucket: '<your_s3_bucket>', region: eu-west-1, secretkey: 'a<b>c', accesskey: a}"
+    assert mistakes_in(f"version: 0.1\nstorage: {{s3: {bucket}}}") == {"storage.s3.bucket": said}

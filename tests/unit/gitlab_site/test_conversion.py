@@ -378,3 +378,11 @@ def test_the_command_prints_what_it_wrote_and_what_comes_next(tmp_path: Path) ->
     assert "new        site/config.yml" in found.stdout
     assert "next: include site/nginx.conf" in found.stdout
     assert found.stderr == "warning: gitlab.rb:3: registry['foo'] has no place here and was left out\n"
+
+
+def test_a_site_that_could_not_start_leaves_the_one_that_is_there(tmp_path: Path) -> None:
+    before = written(tmp_path, f"{REGISTRY}gitlab_rails['registry_path'] = '/images'\n").text("config.yml")
+    line = "registry['storage'] = {'filesystem' => {'rootdirectory' => \"<your_registry_storage_path>\"}}\n"
+    with pytest.raises(ConfigurationError, match="placeholder"):
+        written(tmp_path, REGISTRY + line)
+    assert (tmp_path / "site" / "config.yml").read_text() == before

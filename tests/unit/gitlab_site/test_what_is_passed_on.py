@@ -64,3 +64,18 @@ def test_an_endpoint_named_geo_event_has_the_secret_of_events(tmp_path: Path) ->
     (tmp_path / "gitlab.rb").write_text("\n".join(GITLAB_RB.splitlines()[:2]) + f"\n{line}")
     write_gitlab_site(SiteRequest(file=tmp_path / "gitlab.rb", folder=tmp_path / "site", is_strict=True))
     assert (tmp_path / "site" / "notification.secret").read_text() == "new\n"
+
+
+def test_an_endpoint_of_the_control_plane_without_its_secret_is_told_of(tmp_path: Path) -> None:
+    line = """registry['notifications'] = [
+      { 'name' => 'ours', 'url' => 'https://gitlab.example.com/api/v4/container_registry_event/events',
+        'headers' => { 'Authorization' => ['AUTHORIZATION_EXAMPLE_TOKEN'] } },
+      { 'name' => 'another', 'url' => 'https://listener.example.com/api/v4/container_registry_event/events' },
+    ]
+"""
+    secret = "gitlab_rails['registry_notification_secret'] = "
+    for more, told in (("", 1), (f"{secret}'other'\n", 1), (f"{secret}'AUTHORIZATION_EXAMPLE_TOKEN'\n", 0)):
+        (tmp_path / "gitlab.rb").write_text("\n".join(GITLAB_RB.splitlines()[:2]) + f"\n{line}{more}")
+        report = write_gitlab_site(SiteRequest(file=tmp_path / "gitlab.rb", folder=tmp_path / "site"))
+        assert len(report.remarks) == told
+        assert all("the Authorization of ours is not" in remark for remark in report.remarks)

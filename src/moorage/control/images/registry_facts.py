@@ -38,6 +38,13 @@ class RegistryFacts:
         except RegistryError as exc:
             _LOG.warning("the registry does not say what it is", reason=str(exc))
             return False
+        if found.token_refusal:
+            # Such as with the key of another node: people log in here, and each of their requests is refused there.
+            _LOG.error(
+                "the registry takes no token of this control plane: its rootcertbundle, issuer and service have to be "
+                "those of registry.key, registry.issuer and container_registry here",
+                reason=found.token_refusal,
+            )
         said = {
             "container_registry_vendor": found.vendor,
             "container_registry_version": found.version,

@@ -49,6 +49,7 @@ def show_registry(transport: RegistryTransport) -> RegistryInfo:
         version=version,
         features=tuple(word for word in features if word),
         is_database_enabled=answer.headers.get(_DATABASE, "") == "true",
+        token_refusal=str(answer.error()) if answer.status == HTTPStatus.UNAUTHORIZED else "",
     )
 
 

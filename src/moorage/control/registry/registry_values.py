@@ -20,6 +20,8 @@ class RegistryInfo:
     is_database_enabled: bool = False
     has_gitlab_api: bool = False
     """True: sizes, times of publication and renames are known."""
+    token_refusal: str = ""
+    """The reason for which it takes no token of the control plane; empty: it takes them, or asks for none."""
 
     @property
     def can_delete_tags(self) -> bool:

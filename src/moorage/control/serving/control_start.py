@@ -64,6 +64,10 @@ def start_control(
     prepared = Errand(prepare)  # What looks after tables stays in memory else, in each process.
     make = _maker(configuration, log)
     prepared.wait()
+    if configuration.registry.enabled:
+        from moorage.control.tokens.signing import registry_key  # noqa: PLC0415 - Django has started
+
+        registry_key()  # Else each login would be answered by 500, and each job would fail, on a node that is "ready".
     keep_memory_small()
     redirect = configuration.http.redirect
     scheme, tell = "http" if tls is None else "https", on_ready or (lambda url: _log.info("listening", url=url))

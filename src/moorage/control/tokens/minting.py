@@ -18,6 +18,8 @@ from moorage.control.tokens.signing import registry_key
 SERVICE = "container_registry"
 """Source: GitLab features TKN-002, TKC-004."""
 
+OWN_LIFE_S = 600
+"""The longest life of a token of the control plane's own, however long those of users live: requirement S-111."""
 _SKEW_S = 5
 """Seconds that a token is valid before it was made. Source: GitLab features TKC-007."""
 _USER_LIFE_S = 60
@@ -40,7 +42,7 @@ def mint_token(who: Requester, access: Sequence[AccessClaim], *, denied: str = "
 
 def mint_internal_token(access: Sequence[AccessClaim]) -> str:
     """Make a token for a call of the control plane's own to the registry."""
-    return _minted(int(time.time()), access)
+    return _minted(int(time.time()), access, limit_s=OWN_LIFE_S)
 
 
 def token_lifetime_s() -> int:
@@ -48,11 +50,12 @@ def token_lifetime_s() -> int:
     return ApplicationSettings.now().container_registry_token_expire_delay * 60
 
 
-def _minted(now: int, access: Sequence[AccessClaim], **claims: str | None) -> str:
+def _minted(now: int, access: Sequence[AccessClaim], *, limit_s: int | None = None, **claims: str | None) -> str:
+    life_s = token_lifetime_s()
     whole = Claims(
         iss=settings.MOORAGE.configuration.registry.issuer,
         aud=SERVICE,
-        exp=now + token_lifetime_s(),
+        exp=now + (life_s if limit_s is None else min(life_s, limit_s)),
         nbf=now - _SKEW_S,
         iat=now,
         jti=str(uuid.uuid4()),

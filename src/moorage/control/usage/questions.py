@@ -5,7 +5,7 @@ import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from moorage.control.images.models import ImageRepository
 from moorage.control.namespaces.models import Namespace
@@ -58,6 +58,13 @@ def size_report_as_csv() -> Iterator[str]:
     """Yield the lines of the report as CSV, under the column names of the script in GitLab's guide."""
     yield _csv_line((*SizeRow._fields[:-1], "project path"))
     yield from map(_csv_line, size_report())
+
+
+def unmeasured_projects(limit: int) -> tuple[str, ...]:
+    """Return the paths of up to *limit* projects that have images and no size yet."""
+    has_images = Exists(ImageRepository.objects.filter(project=OuterRef("pk")))
+    rows = Project.objects.filter(has_images, usage__measured_at=None).select_related("namespace")
+    return tuple(project.full_path for project in rows.order_by("pk")[:limit])
 
 
 def size_line(row: UsagePlace) -> Mapping[str, object]:

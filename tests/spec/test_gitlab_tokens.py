@@ -139,7 +139,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"exp": int(time.time()) - HOUR}, "the token has expired: its exp is 2"),
     ({"exp": None}, "the token's claim exp is wrong: it is not there, and every token needs it"),
     ({"nbf": int(time.time()) + 24 * HOUR}, "the token is not valid yet: its nbf is 2"),
-    ({"access": "all"}, "the token's claim access is wrong: Input should be a valid array"),
+    ({"access": "all"}, "the token's claim access is wrong: it has to be a list"),
     (
         {"access": [{"type": "repository"}]},
         "the token's claim access.0.name is wrong: it is not there, and every token needs it",

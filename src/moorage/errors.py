@@ -19,6 +19,7 @@ Branches that only one API has are beside it: ``gitlab_errors.py`` and ``moorage
     │   │   └── UploadBusy          another request is writing to the same session
     │   ├── BlobReferenced          a blob that a manifest of the repository needs, so that it cannot go
     │   ├── ManifestReferenced      a manifest that an index of the repository lists, so that it cannot go
+    │   ├── TagChanged              a tag that is not what the request's condition says
     │   ├── ManifestInvalid         a manifest that cannot be accepted
     │   │   └── ManifestTooLarge    … because of its size
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
@@ -142,6 +143,13 @@ class ManifestReferenced(Refused):
         """*indexes*: the first of the *count* that list it."""
         msg = "the manifest is listed by an index of the repository: delete that first"
         super().__init__(msg, reason="MANIFEST_REFERENCED", digest=digest, indexes=list(indexes), count=count)
+
+
+class TagChanged(Refused):
+    """The tag is not what the request says that it has to be: somebody has made, moved or deleted it meanwhile."""
+
+    def __init__(self, message: str, *, tag: str) -> None:
+        super().__init__(message, reason="TAG_CHANGED", tag=tag)
 
 
 _REFERENCES_SHOWN = 100

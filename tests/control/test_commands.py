@@ -27,6 +27,7 @@ from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup
 from moorage.control.projects.models import Membership
+from moorage.control.protection.models import RepositoryProtection
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
 from moorage.control.serving.first_administrator import make_first_administrator, reset_password
 from moorage.control.usage.measuring import UsageMeasurement
@@ -294,6 +295,12 @@ def test_repositories_and_tags_are_protected_and_rules_taken_away(run: Run, shar
         run("protection", "remove", path, "repository", str(made["id"]))
     with pytest.raises(ChangeRefused, match="should start with the project's full path"):
         run("protection", "add", path, "repository", "elsewhere/*", "--push", "owner")
+    assert rows(run("protection", "stale", "--json")) == []
+    RepositoryProtection.objects.create(
+        project=project, repository_path_pattern="old/place/*", minimum_access_level_for_push="owner"
+    )
+    (left,) = rows(run("protection", "stale", "--json"))
+    assert (left["project"], left["pattern"]) == (path, "old/place/*")
 
 
 def test_projects_and_groups_are_moved_and_deleted_with_their_images(run: Run, shared_daemon: Daemon) -> None:

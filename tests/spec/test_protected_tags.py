@@ -98,15 +98,15 @@ class TestPush:
         protected(push(client, FIRST, "v2"), "IMMUTABLE_TAG")
         assert (world.digest("v1"), world.digest("v2")) == (FIRST.digest, SECOND.digest)
 
-    def test_of_pushes_of_an_immutable_tag_at_the_same_moment_one_is_taken(self, historic: World) -> None:
+    def test_of_pushes_of_an_immutable_tag_at_the_same_moment_one_is_taken(self, world: World) -> None:
         made = [images.image(f"at once {number}") for number in range(6)]
         for one in made:
-            images.push_blobs(historic.free, NAME, one.blobs)
-        clients = [historic.client(protecting(immutable=["^v"])) for _ in made]
+            images.push_blobs(world.free, NAME, one.blobs)
+        clients = [world.client(protecting(immutable=["^v"])) for _ in made]
         with ThreadPoolExecutor(len(made)) as threads:
             answers = list(threads.map(push, clients, made, ["v3"] * len(made)))
         taken = [one.digest for one, answer in zip(made, answers, strict=True) if answer.status == 201]
-        assert taken == [historic.digest("v3")]
+        assert taken == [world.digest("v3")]
         for answer in answers:
             if answer.status != 201:
                 protected(answer, "IMMUTABLE_TAG")

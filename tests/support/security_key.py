@@ -18,6 +18,7 @@ class SoftKey:
     def __init__(self, origin: str, site: str) -> None:
         self.origin, self.site = origin, site
         self.counter = 0
+        self.counts = True
         self.credential_id = secrets.token_bytes(32)
         self._key = ec.generate_private_key(ec.SECP256R1())
 
@@ -34,7 +35,7 @@ class SoftKey:
 
     def asked(self, options: dict[str, Any]) -> str:
         """Answer a challenge."""
-        self.counter += 1
+        self.counter = self.counter + 1 if self.counts else 0
         data = AuthenticatorData.create(self._site(), AuthenticatorData.FLAG.UP, self.counter)
         client_data = self._client_data("webauthn.get", options)
         signature = self._key.sign(bytes(data) + hashlib.sha256(client_data).digest(), ec.ECDSA(SHA256()))

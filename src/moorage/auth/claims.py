@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 DENIED_LIMIT = 400
 """Characters of what an issuer says about actions that it did not allow."""
 
-_AUDIENCES_LIMIT = 10
+AUDIENCES_LIMIT = 10
 
 _IN_ORDER = Field(union_mode="left_to_right")
 _FAR = 1 << 63
@@ -57,7 +57,7 @@ class Claims(_Part):
     """The claims of a token. Moments are in seconds since 1970."""
 
     iss: str
-    aud: Annotated[str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)], _IN_ORDER]
+    aud: Annotated[str | Annotated[list[str], Field(max_length=AUDIENCES_LIMIT)], _IN_ORDER]
     exp: _Time
     nbf: _Time | None = None
     iat: _Time | None = None

@@ -20,7 +20,7 @@ from joserfc.util import urlsafe_b64decode
 from pydantic import ValidationError
 
 from moorage.auth.access import NOBODY, Access, Action, Grant, Payer
-from moorage.auth.claims import DENIED_LIMIT, Claims, Meta, UserToken
+from moorage.auth.claims import AUDIENCES_LIMIT, DENIED_LIMIT, Claims, Meta, UserToken
 from moorage.auth.keys import Key, TrustedKey, TrustedKeys, UntrustedKey, import_key, key_id, shown
 from moorage.auth.protections import Protection
 
@@ -331,7 +331,30 @@ def _one_protection(push: tuple[str, ...], delete: tuple[str, ...], immutable: t
     return Protection(deny_push=push, deny_delete=delete, immutable=immutable)
 
 
+_KINDS = {
+    "missing": "it is not there, and every token needs it",
+    "string_type": "it has to be text",
+    "int_type": "it has to be a whole number",
+    "list_type": "it has to be a list",
+    "too_long": "it has too many items",
+    "model_type": "it has to be a JSON object",
+    "model_attributes_type": "it has to be a JSON object",
+}
+"""What is wrong with a claim, by pydantic's kinds of errors."""
+_ALTERNATIVES = {
+    "aud": f"it has to be text, or a list of up to {AUDIENCES_LIMIT} texts",
+    **dict.fromkeys(("exp", "nbf", "iat"), "it has to be a number of seconds since 1970"),
+}
+"""Claims of more than one type, whose places pydantic ends in names of its own."""
+
+
 def _malformed(exc: ValidationError) -> str:
     first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"the token's claim {where} is wrong: {first['msg']}" if where else "the token's claims are no JSON object"
+    place = first["loc"]
+    if not place:
+        return "the token's claims are no JSON object"
+    wrong = _KINDS.get(first["type"])
+    if first["type"] != "missing" and place[0] in _ALTERNATIVES:
+        place, wrong = place[:1], _ALTERNATIVES[str(place[0])]
+    where = ".".join(str(part) for part in place)
+    return f"the token's claim {where} is wrong: {wrong or first['msg']}"

@@ -161,6 +161,9 @@ NOTES = {
     "control policy runs": CommandNote("List the reports of runs.", "moorage control policy runs acme/app --json"),
     "control policy undo": CommandNote("Bring back what a run deleted.", "moorage control policy undo 7"),
     "control protection list": CommandNote("List a project's rules.", "moorage control protection list acme/app"),
+    "control protection stale": CommandNote(
+        "List rules of all projects that protect nothing.", "moorage control protection stale --json"
+    ),
     "control protection add": CommandNote(
         "Protect repositories or tags.",
         "moorage control protection add acme/app tag '^v' --push maintainer --delete owner",

@@ -36,6 +36,19 @@ def list_rules(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSO
     print_rows(rows, as_json=as_json, things=f"rules of {path}")
 
 
+@protection_app.command("stale")
+def list_stale_rules(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """List rules of all projects that protect nothing: no repository of their project can have such a path.
+
+    A project that was moved before rules followed their project has left them at its old path.
+    """
+    open_database(config)
+    from moorage.control.protection.questions import rules_that_lead_nowhere  # noqa: PLC0415 - Django has started
+
+    rows = [{"project": row.project.full_path, **_row(row)} for row in rules_that_lead_nowhere()]
+    print_rows(rows, as_json=as_json, things="rules that protect nothing")
+
+
 @protection_app.command("add")
 def add_rule(
     path: ProjectPath,

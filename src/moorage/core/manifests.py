@@ -13,6 +13,7 @@ from moorage.errors import (
     ManifestUnknown,
     NameUnknown,
     ReferencesUnknown,
+    TagChanged,
 )
 from moorage.metadata.aside import aside
 from moorage.metadata.base import Cause, ManifestStore, Page, PullStore, TagThere
@@ -140,14 +141,16 @@ class Manifests:
         grant: Grant,
         cause: Cause,
         tags: Sequence[Tag] = (),
+        is_new: bool = False,
     ) -> Pushed:
         """Store a manifest under its digest, and point the tag that *reference* is, and *tags*, to it.
 
-        *grant*: who does it, for what is protected from them.
+        *grant*: who does it, for what is protected from them. *is_new*: whether no such tag may be there.
 
         Raises:
             TooManyTags: *tags* are more than are taken. Nothing is written.
             Protected: a tag may not be moved, or is there and immutable. Nothing is written.
+            TagChanged: a tag is there that has to be new. Nothing is written.
             PatternRefused: a pattern of protected tags cannot be used. Nothing is written.
             DigestInvalid: *reference* is a digest, and not that of *payload*.
             ManifestInvalid: it is malformed, too large, or refers to too much. Nothing is written.
@@ -164,10 +167,10 @@ class Manifests:
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         protection = grant.protection(name)
-        fixed = [tag for tag in wanted if protection.fixes(tag)] if protection.immutable else ()
+        fixed = [tag for tag in wanted if is_new or protection.fixes(tag)] if is_new or protection.immutable else ()
         for tag in fixed:
             if await self._has_tag(name, tag):
-                protection.check_overwrite(tag)
+                raise _there(tag, protection)
         try:
             await self._store.put(
                 name,
@@ -180,8 +183,7 @@ class Manifests:
                 fixed=fixed,
             )
         except TagThere as exc:  # Another push of it was a moment faster.
-            protection.check_overwrite(Tag(exc.tag))
-            raise
+            raise _there(Tag(exc.tag), protection) from None
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
     async def receive(
@@ -194,6 +196,7 @@ class Manifests:
         grant: Grant,
         cause: Cause,
         tags: Sequence[Tag] = (),
+        is_new: bool = False,
     ) -> Pushed:
         """Read a manifest that is still to come, and store it as :meth:`put` does.
 
@@ -203,15 +206,21 @@ class Manifests:
         """
         _check_tags(_wanted(reference, tags), grant.protection(name))
         payload = await read(check_size=self.rules.check_size)
-        return await self.put(name, reference, payload, content_type=content_type, grant=grant, cause=cause, tags=tags)
+        return await self.put(
+            name, reference, payload, content_type=content_type, grant=grant, cause=cause, tags=tags, is_new=is_new
+        )
 
     def note_pull(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
         """Count a pull of the manifest *digest* by *reference*."""
         if self._pulls is not None:
             self._pulls.note(name, reference, digest)
 
-    async def delete(self, name: RepositoryName, reference: Reference, *, grant: Grant, cause: Cause) -> None:
+    async def delete(
+        self, name: RepositoryName, reference: Reference, *, grant: Grant, cause: Cause, seen: Digest | None = None
+    ) -> None:
         """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
+
+        *seen*: the digest that a tag has to point to; None: any.
 
         Raises:
             Protected: *grant* forbids it; whether the tag or manifest is there is not looked at.
@@ -219,11 +228,12 @@ class Manifests:
             ManifestReferenced: an index of the repository lists the manifest; where a database says so.
             ManifestUnknown: there is none.
             NameUnknown: there is no such repository.
+            TagChanged: the tag points elsewhere than to *seen*.
         """
         protection = grant.protection(name)
         if isinstance(reference, Tag):
             protection.check_delete(reference)
-            await self._store.untag(name, reference, cause=cause)
+            await self._store.untag(name, reference, cause=cause, seen=seen)
         else:
             protection.check_content()  # Its tags go with it.
             await self._store.delete(name, reference, cause=cause)
@@ -317,6 +327,17 @@ def _wanted(reference: Reference, tags: Sequence[Tag]) -> Sequence[Tag]:
 def _check_tags(wanted: Sequence[Tag], protection: Protection) -> None:
     for tag in wanted:
         protection.check_push(tag)
+
+
+def _there(tag: Tag, protection: Protection) -> TagChanged:
+    """Refuse a tag that is there and must not be: as immutable, if it is, else by what is returned.
+
+    Raises:
+        Protected: it is immutable.
+    """
+    protection.check_overwrite(tag)
+    msg = f'the tag "{tag}" is there already, and the request is for a new one'
+    return TagChanged(msg, tag=tag.text)
 
 
 def _digest(reference: Reference, payload: bytes) -> Digest:

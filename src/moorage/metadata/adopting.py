@@ -176,9 +176,9 @@ class AdoptingManifests(ManifestStore):
         await self._adopter.ready(name)
         await self._database.delete(name, digest, cause=cause)
 
-    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause, seen: Digest | None = None) -> None:
         await self._adopter.ready(name)
-        await self._database.untag(name, tag, cause=cause)
+        await self._database.untag(name, tag, cause=cause, seen=seen)
 
     async def referrers(
         self, name: RepositoryName, subject: Digest, *, artifact_type: str | None, after: str, limit: int

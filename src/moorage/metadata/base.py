@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
 
-from moorage.errors import NameUnknown
+from moorage.errors import NameUnknown, TagChanged
 from moorage.notifications.events import SILENT, Announcer
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
@@ -217,8 +217,9 @@ class ManifestStore(ABC):
     ) -> None:
         """Store a manifest (checked by the caller), list it among its subject's referrers, then point *tags* to it.
 
-        *fixed*: those of *tags* that nobody has seen there, and that must not be moved. A store with transactions looks
-        in the one that points them: of two pushes at the same moment one is refused.
+        *fixed*: those of *tags* that nobody has seen there, and that must not be moved: of two pushes at the same
+        moment one is refused. Without transactions they are made one by one, before the others, and taken back if one
+        is there; the manifest stays, without them.
         *required*: blobs and manifests that the caller has seen in the repository. A store with transactions looks
         again: a deletion or a rename in between must not leave an image that cannot be pulled.
         *configuration*: that of an image, if it is small; see :attr:`keeps_configurations`.
@@ -227,7 +228,7 @@ class ManifestStore(ABC):
 
         Raises:
             ReferencesUnknown: something *required* is not there any more. Nothing is written.
-            TagThere: one of *fixed* is there by now. Nothing is written.
+            TagThere: one of *fixed* is there by now. No tag is pointed.
         """
 
     @abstractmethod
@@ -242,12 +243,13 @@ class ManifestStore(ABC):
         """
 
     @abstractmethod
-    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
-        """Remove a tag; the manifest stays.
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause, seen: Digest | None = None) -> None:
+        """Remove a tag; the manifest stays. *seen*: only if it points to this, looked at and removed in one step.
 
         Raises:
             ManifestUnknown: there was no such tag.
             NameUnknown: there is no such repository.
+            TagChanged: it points elsewhere than to *seen*. Nothing is changed.
         """
 
     @abstractmethod
@@ -320,3 +322,9 @@ class SessionStore(ABC):
 def no_repository(name: RepositoryName) -> NameUnknown:
     """Return the error for a repository that does not exist: in all APIs with GitLab's and Distribution's text."""
     return NameUnknown("repository name not known to registry", name=name.text)
+
+
+def moved_since(tag: Tag) -> TagChanged:
+    """Return the refusal to remove a tag that points elsewhere than somebody has seen."""
+    msg = f'the tag "{tag}" points elsewhere by now'
+    return TagChanged(msg, tag=tag.text)

@@ -175,11 +175,11 @@ class LayoutManifests(ManifestStore):
         configuration: bytes | None = None,
         fixed: Collection[Tag] = (),
     ) -> None:
-        del required, configuration, fixed  # Link files are written one by one: nothing is seen with a write.
+        del required, configuration  # Link files are written one by one: nothing is seen with a write.
         if self._claim is not None:
             await self._claim.hold()
         await self._storage.put(paths.blob(stored.digest), stored.payload)
-        await to_its_end(self._pointers.point(name, stored, manifest, tags))
+        await to_its_end(self._pointers.point(name, stored, manifest, tags, fixed=fixed))
         cause.announcer.tell(cause.announcer.manifest_pushed(name, stored, manifest, tags))
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
@@ -193,16 +193,10 @@ class LayoutManifests(ManifestStore):
             await self._known.take_away(name, digest)
         announcer.tell(announcer.manifest_deleted(name, digest, tags))
 
-    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
-        if await self._pointers.target(name, tag) is not None:
-            try:
-                await self._storage.delete(paths.tag(name, tag))
-            except PathUnknown:
-                pass  # Somebody else was quicker: then there is no such tag, as for any late comer.
-            else:
-                cause.announcer.tell(cause.announcer.tag_deleted(name, tag.text))
-                return
-        raise await self._unknown(name, tag)
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause, seen: Digest | None = None) -> None:
+        if not await self._pointers.drop(name, tag, seen):  # Somebody else may have been quicker.
+            raise await self._unknown(name, tag)
+        cause.announcer.tell(cause.announcer.tag_deleted(name, tag.text))
 
     async def referrers(
         self, name: RepositoryName, subject: Digest, *, artifact_type: str | None, after: str, limit: int

@@ -5,10 +5,11 @@ No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.metadata.aside import aside
+from moorage.metadata.base import TagThere, moved_since
 from moorage.metadata.payloads import Payload
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest, linked_digest
@@ -40,13 +41,46 @@ class LayoutPointers:
             return None
 
     async def point(
-        self, name: RepositoryName, stored: StoredManifest, manifest: Manifest, tags: Sequence[Tag]
+        self,
+        name: RepositoryName,
+        stored: StoredManifest,
+        manifest: Manifest,
+        tags: Sequence[Tag],
+        *,
+        fixed: Collection[Tag] = (),
     ) -> None:
         """Write all that points to a payload; again what a deletion of the same manifest has taken away meanwhile.
 
-        The tags come last, and after them everything is looked at once more: see ``docs/adr/0034-*.md``.
+        The tags come last, and after them everything is looked at once more: see ``docs/adr/0034-*.md``. Those that
+        are *fixed* are made only where there is none: each by the one of many that the storage lets make it.
+
+        Raises:
+            TagThere: one of *fixed* is there. No tag was pointed, or those of *fixed* that were are gone again.
         """
-        await self._write(name, stored.digest, await aside(len(stored.payload), beside, name, stored, manifest), tags)
+        parts = await aside(len(stored.payload), beside, name, stored, manifest)
+        ordered = [*fixed, *(tag for tag in tags if tag not in fixed)]
+        await self._write(name, stored.digest, parts, ordered, fixed=fixed)
+
+    async def drop(self, name: RepositoryName, tag: Tag, seen: Digest | None) -> bool:
+        """Remove a tag; False: there is none.
+
+        Raises:
+            TagChanged: it points elsewhere than to *seen*.
+        """
+        path = paths.tag_link(name, tag)
+        try:
+            content = await self._storage.get(path)
+            target = linked_digest(content)
+            if target is None:
+                return False
+            if seen is None:
+                await self._storage.delete(paths.tag(name, tag))
+                return True
+            if target != seen or not await self._drop_if_same(name, tag, content):
+                raise moved_since(tag)
+        except PathUnknown:
+            return False
+        return True
 
     async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> Sequence[str]:
         """Remove what points to a manifest, the tags first; if a push has used it again meanwhile, put it back.
@@ -72,24 +106,50 @@ class LayoutPointers:
         return dropped
 
     async def _write(
-        self, name: RepositoryName, digest: Digest, beside: Mapping[str, bytes], tags: Sequence[Tag]
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        beside: Mapping[str, bytes],
+        tags: Sequence[Tag],
+        *,
+        fixed: Collection[Tag] = (),
     ) -> None:
         link, revision = str(digest).encode(), paths.revision_link(name, digest)
-        pointing = {paths.tag_link(name, tag): paths.tag_index_link(name, tag, digest) for tag in tags}
+        pointing = {paths.tag_link(name, tag): tag for tag in tags}
         missing: Sequence[str] = [*beside, revision, *pointing]
+        made: list[Tag] = []
         for _ in range(_ATTEMPTS):
             if any(path not in pointing for path in missing):
                 for path, content in {**beside, revision: link}.items():
                     await self._storage.put(path, content)
-            for path in missing:
-                if path in pointing:
-                    await self._storage.put(pointing[path], link)
-                    await self._storage.put(path, link)
+            for tag in [pointing[path] for path in missing if path in pointing]:
+                await self._storage.put(paths.tag_index_link(name, tag, digest), link)
+                if tag not in fixed:
+                    await self._storage.put(paths.tag_link(name, tag), link)
+                elif await self._make_tag(name, tag, digest):
+                    made.append(tag)
+                else:
+                    for other in made:
+                        await self._drop_if_same(name, other, link)
+                    raise TagThere(tag.text)
             missing = await self._gone([*beside, revision, *pointing])
             if not missing:
                 return
         msg = f"{name.text}: {digest} is deleted again and again while it is pushed"
         raise StorageUnavailable(msg)
+
+    async def _make_tag(self, name: RepositoryName, tag: Tag, digest: Digest) -> bool:
+        """Make a tag; False: there is one."""
+        link, path = str(digest).encode(), paths.tag_link(name, tag)
+        if await self._storage.put_if_absent(path, link):
+            return True
+        # An empty link is no tag. It goes with its folder, so that what lies in there is written again.
+        if await is_linked(self._storage, path):
+            return False
+        with contextlib.suppress(PathUnknown):
+            await self._drop_if_same(name, tag, b"")
+        await self._storage.put(paths.tag_index_link(name, tag, digest), link)
+        return await self._storage.put_if_absent(path, link)
 
     async def _gone(self, links: Sequence[str]) -> Sequence[str]:
         """Those of some link files that are not there, or say nothing."""
@@ -105,7 +165,10 @@ class LayoutPointers:
             seen = await self._storage.get(path)
         except PathUnknown:
             return
-        await self._storage.delete_saying(paths.tag(name, tag), seen, where=path)
+        await self._drop_if_same(name, tag, seen)
+
+    async def _drop_if_same(self, name: RepositoryName, tag: Tag, content: bytes) -> bool:
+        return await self._storage.delete_saying(paths.tag(name, tag), content, where=paths.tag_link(name, tag))
 
     async def _kept_beside(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> dict[str, bytes]:
         """The objects that a manifest has beside its link, to be removed and perhaps to be put back."""

@@ -1,4 +1,4 @@
-"""Header values: Accept, Content-Range, If-None-Match, Link. Read here, written here, nowhere else.
+"""Header values: Accept, Content-Range, If-Match, If-None-Match, Link. Read here, written here, nowhere else.
 
 ``Range`` is in ``web/ranges``.
 """
@@ -11,6 +11,7 @@ from typing import TypeGuard
 from urllib.parse import urlencode
 
 from moorage.errors import ParameterInvalid, UploadInvalid
+from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.mediatypes import without_parameters
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.ASCII)
@@ -54,6 +55,27 @@ def matches_etag(values: Sequence[str], etag: str) -> bool:
         for value in values
         for item in value[:_ETAG_LENGTH_LIMIT].split(",")
     )
+
+
+def is_for_nothing(values: Sequence[str]) -> bool:
+    """Return whether ``If-None-Match`` of a write is ``*``: only where there is nothing yet."""
+    return any(value.strip() == "*" for value in values)
+
+
+def wanted_digest(values: Sequence[str]) -> Digest | None:
+    """Return the digest that ``If-Match`` of a write names, as an ``ETag`` is: quoted, or not; None: any will do.
+
+    Raises:
+        ParameterInvalid: it is neither one digest nor ``*``.
+    """
+    text = ",".join(values)[:_ETAG_LENGTH_LIMIT].strip()
+    if text in ("", "*"):
+        return None
+    digest = digest_or_none(text.strip('"'))
+    if digest is None:
+        msg = "If-Match has to be one digest in quotes, as the ETag of a manifest is"
+        raise ParameterInvalid(msg, header="If-Match")
+    return digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from contract.metadata.pushing import (
     tag_names,
     undeclared,
 )
-from contract.metadata.stores import SqlStore, Store
-from moorage.errors import ManifestInvalid, ManifestUnknown, NameUnknown
+from contract.metadata.stores import Store
+from moorage.errors import ManifestInvalid, ManifestUnknown, NameUnknown, TagChanged
 from moorage.metadata.base import Cause, TagThere
 from moorage.oci import mediatypes
 from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
@@ -286,27 +286,48 @@ class TestDelete:
 class TestFixedTags:
     @pytest.mark.parametrize("name", [NAME, NEVER])
     async def test_of_many_pushes_at_once_one_makes_the_tag(
-        self, sql: SqlStore, other_sql: SqlStore, name: RepositoryName
+        self, store: Store, other: Store, name: RepositoryName
     ) -> None:
-        await push(sql, referrer("before"), "other")
-        views = (sql, other_sql) * 5
+        await push(store, referrer("before"), "other")
+        views = (store, other) * 5
         tries = [push(view, referrer(n), f"{n}", fixed=["v2", "v1"], name=name) for n, view in enumerate(views)]
         results = await asyncio.gather(*tries, return_exceptions=True)
         (made,) = [result for result in results if isinstance(result, Digest)]
         assert [type(result) for result in results if result != made] == [TagThere] * 9
-        assert await tag_names(sql, name) == sorted(["v1", "v2", str(results.index(made))] + ["other"] * (name == NAME))
-        assert (await sql.manifests.find(name, V1)).digest == made
+        assert await tag_names(store, name) == sorted(
+            ["v1", "v2", str(results.index(made))] + ["other"] * (name == NAME)
+        )
+        assert (await store.manifests.find(name, V1)).digest == made
 
-    async def test_a_tag_that_is_there_is_not_pointed_even_to_what_it_points_to(self, sql: SqlStore) -> None:
-        await push(sql, referrer("a"), fixed=["v1"])
-        with pytest.raises(TagThere, match="v1"):
-            await push(sql, referrer("a"), "v2", fixed=["v1"])
-        assert await tag_names(sql) == ["v1"]
-        await push(sql, referrer("b"), "v1", fixed=["v2"])
-        assert await tag_names(sql) == ["v1", "v2"]
+    async def test_a_push_beside_that_may_move_the_tag_is_never_written_over(self, store: Store, other: Store) -> None:
+        free = await push(store, referrer("free"))
+        for tag in map(str, range(20)):
+            tries = push(other, referrer("fixed"), fixed=[tag]), push(store, referrer("free"), tag)
+            await asyncio.gather(*tries, return_exceptions=True)
+            assert (await store.manifests.find(NAME, Tag(tag))).digest == free
+
+    async def test_a_tag_that_is_there_is_not_pointed_even_to_what_it_points_to(self, store: Store) -> None:
+        await push(store, referrer("a"), fixed=["v1"])
+        for before in ("a", "v2"):  # One is made before the other is found.
+            with pytest.raises(TagThere, match="v1"):
+                await push(store, referrer("a"), "v3", fixed=[before, "v1"])
+        assert await tag_names(store) == ["v1"]
+        await push(store, referrer("b"), "v1", fixed=["v2"])
+        assert await tag_names(store) == ["v1", "v2"]
 
 
 class TestUntag:
+    async def test_a_tag_that_points_elsewhere_than_was_seen_stays(self, store: Store) -> None:
+        first = await push(store, image("a").manifest, "v1")
+        second = await push(store, image("b").manifest, "v1")
+        with pytest.raises(TagChanged, match="elsewhere"):
+            await store.manifests.untag(NAME, V1, cause=NOBODY, seen=first)
+        assert (await store.manifests.find(NAME, V1)).digest == second
+        await store.manifests.untag(NAME, V1, cause=NOBODY, seen=second)
+        assert await tag_names(store) == []
+        with pytest.raises(ManifestUnknown):
+            await store.manifests.untag(NAME, V1, cause=NOBODY, seen=second)
+
     async def test_the_manifest_and_its_other_tags_stay(self, store: Store) -> None:
         digest = await push(store, image("a").manifest, "v1", "v2", "V1")
         await push(store, image("a").manifest, "v1", name=OTHER)

@@ -11,7 +11,7 @@ from moorage.control.projects.moves import move_group, move_project
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.models import RepositoryProtection
 from moorage.control.protection.rules import moved_pattern
-from support.control_rows import new_group, new_member, new_project, new_token
+from support.control_rows import new_group, new_member, new_project, new_token, new_user
 from support.control_tokens import ask
 
 
@@ -66,3 +66,11 @@ def test_a_pattern_that_grows_too_long_covers_more_and_never_less() -> None:
     assert moved_pattern("other/b", "a/b", "c/d") == "other/b"
     found = moved_pattern("a/b/" + "x" * 200, "a/b", "c" * 60)
     assert (len(found), found[-1], found[:-1]) == (255, "*", "c" * 60 + "/" + "x" * 193)
+
+
+def test_the_page_marks_a_rule_that_was_left_at_an_old_path(client: Client, project: Project) -> None:
+    client.force_login(new_user(is_admin=True))
+    address = f"/{project.full_path}/-/protection"
+    assert "protects nothing" not in client.get(address).content.decode()
+    RepositoryProtection.objects.create(project=project, repository_path_pattern="old/app*")
+    assert client.get(address).content.decode().count("protects nothing") == 1

@@ -233,3 +233,9 @@ def refused(check: object) -> bool:
     except Protected:
         return True
     return False
+
+
+def test_a_rule_that_can_cover_no_repository_of_its_project_is_known() -> None:
+    there = ("a/b", "A/b/c", "a/b*", "a/*", "*", "a/b/*/x")
+    nowhere = ("a/bc*", "a/bc", "a", "old/b/*")
+    assert [text for text in (*there, *nowhere) if RepositoryRule(pattern=text).leads_nowhere("a/B")] == list(nowhere)

@@ -3,11 +3,14 @@
 import json
 
 import pytest
-from django.test import Client
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client, RequestFactory
 
 from moorage.control.accounts.models import User
 from moorage.control.accounts.second_factors import has_second_factor, renew_recovery_codes
 from moorage.control.audit.actors import COMMAND_LINE
+from moorage.control.sign_in.security_keys import is_right
 from support.control_rows import PASSWORD, new_user
 from support.security_key import SoftKey
 from support.sign_in_pages import is_signed_in, sign_in
@@ -100,6 +103,31 @@ def test_a_key_whose_counter_goes_back_may_be_a_copy_and_is_refused() -> None:
     client = _half(user)
     client.post(USE, {"answer": key.asked(client.post(f"{USE}/options").json())})
     key.counter = 0
+    copied = _half(user)
+    copied.post(USE, {"answer": key.asked(copied.post(f"{USE}/options").json())})
+    assert not is_signed_in(copied)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_of_two_requests_with_the_same_answer_at_the_same_moment_one_is_taken(*, counts: bool) -> None:
+    key = _key()
+    key.counts = counts
+    user = _with_key(key)
+    client = _half(user)
+    answer = json.loads(key.asked(client.post(f"{USE}/options").json()))
+    requests = [RequestFactory().post(USE, headers={"host": "control.test"}) for _ in range(2)]
+    for request in requests:  # Both have read the session before either of them writes it.
+        request.session = SessionStore(client.cookies[settings.SESSION_COOKIE_NAME].value)
+        assert request.session.get("security_key_state")
+    assert [is_right(request, user, answer) for request in requests] == [True, False]
+
+
+def test_a_key_that_has_counted_and_does_not_any_more_is_refused() -> None:
+    key = _key()
+    user = _with_key(key)
+    client = _half(user)
+    client.post(USE, {"answer": key.asked(client.post(f"{USE}/options").json())})
+    key.counts = False
     copied = _half(user)
     copied.post(USE, {"answer": key.asked(copied.post(f"{USE}/options").json())})
     assert not is_signed_in(copied)

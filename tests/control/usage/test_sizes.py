@@ -18,7 +18,7 @@ from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to
 from moorage.control.registry.transport import RegistryTransport
 from moorage.control.usage import questions
-from moorage.control.usage.changes import keep_size, note_change
+from moorage.control.usage.changes import ensure_places_of, keep_size, note_change
 from moorage.control.usage.measuring import UsageMeasurement
 from moorage.control.usage.models import DailyUsage, UsagePlace
 from moorage.control.usage.questions import size_report, usage_of
@@ -86,6 +86,16 @@ def test_a_layer_counts_once_in_a_project_and_once_in_all_namespaces_above(
     }
     assert {row.measured_at for row in UsagePlace.objects.all()} == {clock.now}
     assert not UsageMeasurement().step(clock.turn)
+
+
+def test_what_no_tag_leads_to_counts_in_no_size(shared_daemon: Daemon, clock: MovedClock) -> None:
+    project, made = new_project(), image("tagged of sizes")
+    pushed(shared_daemon, project, "web", made)
+    with RegistryClient(shared_daemon.address) as pusher:
+        push_image(pusher, f"{project.full_path}/web", None, image("untagged of sizes"))
+    ensure_places_of(project)
+    measure(clock)
+    assert UsagePlace.objects.get(project=project).size_bytes == layers_of(made)
 
 
 def test_an_event_has_the_project_and_all_above_measured_soon(

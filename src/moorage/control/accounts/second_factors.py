@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -158,13 +159,24 @@ def _takes_recovery(user: User, code: str) -> bool:
     return True
 
 
-def note_security_key(factor: SecondFactor, counter: int) -> bool:
-    """Write down a use of a security key; False: its counter went back, so that there may be a copy of it."""
-    if counter and counter <= factor.last_step:
-        return False
-    factor.last_step, factor.last_used_at = counter, timezone.now()
-    factor.save(update_fields=["last_step", "last_used_at"])
-    return True
+def uses_of_security_keys(user: User) -> dict[str, str]:
+    """Return when each security key of *user* was used last, by its number; empty: never."""
+    rows = user.second_factors.filter(kind=FactorKind.WEBAUTHN).values_list("pk", "last_used_at")
+    return {str(number): "" if at is None else at.isoformat() for number, at in rows}
+
+
+def note_security_key(factor: SecondFactor, counter: int, *, before: str) -> bool:
+    """Write down a use of a security key; False: it is not taken.
+
+    Its counter did not go up, so that there may be a copy of it; or it was used since it was asked, when its last use
+    was *before*, as :func:`uses_of_security_keys` has it: then its answer may have been sent twice.
+
+    Source: Web Authentication level 3, § 7.2, step 22.
+    """
+    seen = SecondFactor.objects.filter(pk=factor.pk, last_used_at=datetime.fromisoformat(before) if before else None)
+    # One statement: of two requests with the same answer, one finds the row as it was.
+    new = seen.filter(last_step__lt=counter) if counter else seen.filter(last_step=0)
+    return new.update(last_step=counter, last_used_at=timezone.now()) == 1
 
 
 def _sealed(key: bytes) -> str:

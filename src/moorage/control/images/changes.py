@@ -1,6 +1,6 @@
 """Changes of repositories and tags. Who may ask for them by role is decided by callers; protection is checked here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.db import transaction
@@ -98,8 +98,17 @@ def delete_tag(repository: ImageRepository, name: str, *, by: Actor, person: Per
         raise TagMissing(msg, tag=name)
 
 
-def delete_tags(repository: ImageRepository, names: Collection[str], *, by: Actor, person: Person | None) -> list[str]:
+def delete_tags(
+    repository: ImageRepository,
+    names: Collection[str],
+    *,
+    by: Actor,
+    person: Person | None,
+    seen: Mapping[str, str] | None = None,
+) -> list[str]:
     """Delete those of *names* that no rule keeps, and return those that were there.
+
+    *seen*: the digests by which tags were picked; one that points elsewhere by now stays.
 
     Raises:
         ImageProtected: rules keep all of them.
@@ -117,7 +126,9 @@ def delete_tags(repository: ImageRepository, names: Collection[str], *, by: Acto
     deleted: list[str] = []
     try:
         # One by one, so that those before a failure are known.
-        deleted.extend(name for name in allowed if registry.delete_tag(repository.path, name))
+        deleted.extend(
+            name for name in allowed if registry.delete_tag(repository.path, name, seen=(seen or {}).get(name, ""))
+        )
     finally:
         if deleted:
             with transaction.atomic():

@@ -123,10 +123,7 @@ def _delete(run: CleanupRun, path: str, judged: JudgedTag, may_go_on: Callable[[
 
 def _delete_one(path: str, row: CleanedTag) -> bool:
     """Delete a tag that is still what it was when it was judged."""
-    registry = the_registry()
-    if row.digest and registry.tag_digest(path, row.name) != row.digest:
-        return False
-    return registry.delete_tag(path, row.name)
+    return the_registry().delete_tag(path, row.name, seen=row.digest)
 
 
 def _end(run: CleanupRun, turn: Turn, outcome: RunOutcome, message: str) -> RunOutcome:

@@ -19,7 +19,8 @@ def delete_picked_tags(
 ) -> CleanupRun:
     """Delete those of *names* that no rule keeps, and return the report with those that went.
 
-    What each pointed to is written down first, so that whatever happens afterwards there is a way back.
+    What each pointed to is written down first, so that whatever happens afterwards there is a way back. A tag that was
+    pushed again since then stays.
 
     Raises:
         ImageProtected: rules keep all of them.
@@ -42,7 +43,7 @@ def delete_picked_tags(
         CleanedTag(run=run, name=name, digest=digest) for name, digest in digests.items() if digest
     )
     try:
-        deleted = delete_tags(repository, list(digests), by=by, person=person)
+        deleted = delete_tags(repository, list(digests), by=by, person=person, seen=digests)
     except Refused:
         run.delete()  # Nothing went.
         raise

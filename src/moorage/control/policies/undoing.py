@@ -1,6 +1,6 @@
 """The way back from a run: the tags that it deleted are pointed to what they were, while that is still there.
 
-It goes a portion at a time, as each tag takes up to three requests: whoever asks waits for the first one, and a job
+It goes a portion at a time, as each tag takes up to four requests: whoever asks waits for the first one, and a job
 does the rest (``undo_job.py``).
 """
 
@@ -127,8 +127,8 @@ def undo_portion(
                 if manifest is None:
                     found.gone.append(row.name)
                 else:
-                    registry.point_tag(path, row.name, manifest)
-                    found.restored.append(row.name)
+                    is_made = registry.make_tag(path, row.name, manifest)
+                    (found.restored if is_made else found.there).append(row.name)
             found.position = row.pk
             if time.monotonic() > until or not may_go_on():
                 break

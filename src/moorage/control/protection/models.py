@@ -63,6 +63,11 @@ class RepositoryProtection(ProtectionModel):
         ]
 
     @property
+    def leads_nowhere(self) -> bool:
+        """Return whether it protects nothing, as the project was moved before rules followed a move."""
+        return self.rule.leads_nowhere(self.project.full_path)
+
+    @property
     def rule(self) -> RepositoryRule:
         """The rule as a value."""
         return RepositoryRule(

@@ -63,6 +63,12 @@ class RepositoryRule:
         """Return whether it is about the repository at *path*, whatever its case."""
         return _is_like(self.pattern.lower(), path.lower())
 
+    def leads_nowhere(self, project_path: str) -> bool:
+        """Return whether no repository of the project at this path can be one that it is about."""
+        path = project_path.lower()
+        begun, star, _ = self.pattern.lower().partition("*")
+        return not (begun == path or begun.startswith(f"{path}/") or (star and path.startswith(begun)))
+
     def problems(self, project_path: str) -> dict[str, list[str]]:
         """Return what is wrong with it, by GitLab's field; empty if it can be a rule of the project."""
         found: dict[str, list[str]] = {}

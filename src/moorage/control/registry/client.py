@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from moorage.control.registry import distribution_api as distribution
 from moorage.control.registry import gitlab_api as gitlab
 from moorage.control.registry.gitlab_api import PAGE_LIMIT, SizeExtent, TagSort
 from moorage.control.registry.moorage_api import MoorageCalls
-from moorage.control.registry.registry_errors import RegistryIsOther, RegistryRefused, TooManyPages
+from moorage.control.registry.registry_errors import RegistryIsOther, RegistryRefused, RegistryTagChanged, TooManyPages
 from moorage.control.registry.registry_values import (
     RegistryInfo,
     RemoteManifest,
@@ -174,18 +175,37 @@ class ControlRegistry:
         """Point a tag at a manifest of the repository."""
         distribution.push_manifest(self._transport, _name(path), manifest, Tag.parse_stored(name).text)
 
+    def make_tag(self, path: str, name: str, manifest: RemoteManifest) -> bool:
+        """Point a tag that is not there at a manifest of the repository; False: it is there, and was left as it is.
+
+        Moorage's registry looks and writes in one step. Others look at no condition: there a push between the two is
+        written over.
+        """
+        if self.tag_digest(path, name):
+            return False
+        with suppress(RegistryTagChanged):
+            distribution.push_manifest(self._transport, _name(path), manifest, Tag.parse_stored(name).text, is_new=True)
+            return True
+        return False
+
     def can_delete_tag(self, path: str, name: str) -> bool:
         """Return whether the registry says that it deletes tags."""
         return distribution.can_delete_tag(self._transport, _name(path), Tag.parse_stored(name).text)
 
-    def delete_tag(self, path: str, name: str) -> bool:
-        """Delete a tag, and nothing else; False: there was none.
+    def delete_tag(self, path: str, name: str, *, seen: str = "") -> bool:
+        """Delete a tag, and nothing else; False: there was none, or it points elsewhere than to *seen*.
 
+        *seen*: a digest; empty: the tag goes whatever it points to. Moorage's registry looks and deletes in one step,
+        with others a push between the two is lost.
         With a registry that deletes only manifests, the tag is pointed at an empty image first.
         """
         repository, tag = _name(path), Tag.parse_stored(name).text
+        if seen and self.tag_digest(path, name) != seen:
+            return False
         try:
-            return distribution.delete_tag(self._transport, repository, tag)
+            return distribution.delete_tag(self._transport, repository, tag, seen=seen)
+        except RegistryTagChanged:
+            return False
         except RegistryRefused as exc:
             if self.info().can_delete_tags or not distribution.deletes_no_tags(exc):
                 raise

@@ -4,7 +4,7 @@ Source: distribution-spec; GitLab features RCL-003 to RCL-005, RCL-009, TDL-004.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
@@ -125,13 +125,20 @@ def show_digest(transport: RegistryTransport, path: str, tag: str) -> str:
     return "" if found is None else str(found)
 
 
-def push_manifest(transport: RegistryTransport, path: str, manifest: RemoteManifest, tag: str) -> None:
-    """Point a tag at a manifest."""
+def push_manifest(
+    transport: RegistryTransport, path: str, manifest: RemoteManifest, tag: str, *, is_new: bool = False
+) -> None:
+    """Point a tag at a manifest.
+
+    Raises:
+        RegistryTagChanged: it has to be new, and is there; only Moorage's own registry looks.
+    """
+    condition = {"If-None-Match": "*"} if is_new else {}
     transport.ask(
         "PUT",
         f"/v2/{path}/manifests/{tag}",
         access=access.whole(path),
-        headers={"Content-Type": manifest.media_type},
+        headers={"Content-Type": manifest.media_type, **condition},
         content=manifest.payload,
     )
 
@@ -183,18 +190,22 @@ def can_delete_tag(transport: RegistryTransport, path: str, tag: str) -> bool:
     return answer.status == HTTPStatus.OK and "DELETE" in allowed
 
 
-def delete_tag(transport: RegistryTransport, path: str, tag: str) -> bool:
+def delete_tag(transport: RegistryTransport, path: str, tag: str, *, seen: str = "") -> bool:
     """Delete a tag by its name, and nothing else; False: there was none.
 
+    *seen*: the digest that it has to point to; empty: any. Only Moorage's own registry looks.
+
     Raises:
+        RegistryTagChanged: it points elsewhere.
         RegistryRefused: the registry does not do it.
     """
-    return _delete(transport, path, f"manifests/{tag}")
+    condition = {"If-Match": f'"{seen}"'} if seen else {}
+    return _knows(transport, "DELETE", f"/v2/{path}/manifests/{tag}", access.whole(path), headers=condition)
 
 
 def delete_manifest(transport: RegistryTransport, path: str, digest: str) -> bool:
     """Delete a manifest, and with it all tags that point to it; False: there was none."""
-    return _delete(transport, path, f"manifests/{digest}")
+    return _knows(transport, "DELETE", f"/v2/{path}/manifests/{digest}", access.whole(path))
 
 
 def replace_and_delete(transport: RegistryTransport, path: str, tags: Sequence[str]) -> None:
@@ -241,14 +252,17 @@ def deletes_no_tags(error: RegistryRefused) -> bool:
     return error.status in _TAG_DELETES_UNKNOWN
 
 
-def _delete(transport: RegistryTransport, path: str, what: str) -> bool:
-    return _knows(transport, "DELETE", f"/v2/{path}/{what}", access.whole(path))
-
-
-def _knows(transport: RegistryTransport, method: str, place: str, wanted: Sequence[AccessClaim]) -> bool:
+def _knows(
+    transport: RegistryTransport,
+    method: str,
+    place: str,
+    wanted: Sequence[AccessClaim],
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> bool:
     """False if the registry says that there is nothing at *place*."""
     try:
-        transport.ask(method, place, access=wanted)
+        transport.ask(method, place, access=wanted, headers=headers or {})
     except RegistryUnknown:
         return False
     return True

@@ -31,6 +31,10 @@ class RegistryUnknown(RegistryRefused):
     """A repository, tag, manifest or blob that the registry does not have."""
 
 
+class RegistryTagChanged(RegistryRefused):
+    """A tag is not what the request said that it has to be."""
+
+
 class RegistryForbids(RegistryRefused):
     """The token was not accepted, or does not allow it; or the tag is protected or immutable."""
 

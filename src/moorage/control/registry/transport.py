@@ -19,6 +19,7 @@ from moorage.control.registry.registry_errors import (
     RegistryForbids,
     RegistryNonsense,
     RegistryRefused,
+    RegistryTagChanged,
     RegistryUnknown,
     RegistryUnreachable,
 )
@@ -34,7 +35,7 @@ REDIRECT_LIMIT = 3
 _MESSAGE_LIMIT = 500
 _FORBIDDEN = frozenset({401, 403})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MISSING = 404
+_MISSING, _CHANGED = 404, 412
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class RemoteAnswer:
         kind = RegistryUnknown if self.status == _MISSING else RegistryRefused
         if self.status in _FORBIDDEN:
             kind = RegistryForbids
+        if self.status == _CHANGED:
+            kind = RegistryTagChanged
         return kind(self.status, code=code, message=message)
 
 

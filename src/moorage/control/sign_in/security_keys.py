@@ -19,7 +19,11 @@ from fido2.webauthn import (
 )
 
 from moorage.control.accounts.models import FactorKind, User
-from moorage.control.accounts.second_factors import add_security_key, note_security_key
+from moorage.control.accounts.second_factors import (
+    add_security_key,
+    note_security_key,
+    uses_of_security_keys,
+)
 from moorage.control.audit.actors import Actor
 from moorage.control.refusals import refused
 from moorage.control.sign_in.own_ways import absolute
@@ -63,19 +67,22 @@ def challenge(request: HttpRequest, user: User) -> dict[str, object]:
     options, state = _server(request).authenticate_begin(
         _keys(user), user_verification=UserVerificationRequirement.DISCOURAGED
     )
-    request.session[_STATE] = state
+    request.session[_STATE] = {"asked": state, "uses": uses_of_security_keys(user)}
     return dict(options)
 
 
 def is_right(request: HttpRequest, user: User, answer: Mapping[str, object]) -> bool:
-    """Check the answer of a security key of *user*; each challenge is taken once."""
+    """Check the answer of a security key of *user*; each challenge is taken once.
+
+    A request at the same moment has the same challenge in its session: the key's row decides which of them is first.
+    """
     state = request.session.pop(_STATE, None)
     with suppress(*_BAD_ANSWER):
         if state:
-            used = _server(request).authenticate_complete(state, _keys(user), answer)
+            used = _server(request).authenticate_complete(state["asked"], _keys(user), answer)
             counter = AuthenticationResponse.from_dict(answer).response.authenticator_data.counter
             factor = user.second_factors.filter(credential_id=websafe_encode(used.credential_id)).first()
-            return factor is not None and note_security_key(factor, counter)
+            return factor is not None and note_security_key(factor, counter, before=state["uses"][str(factor.pk)])
     return False
 
 

@@ -9,7 +9,7 @@ from moorage.http.call import Call
 from moorage.oci.mediatypes import served_as, without_parameters
 from moorage.oci.names import Tag, parse_reference, parse_stored_reference
 from moorage.web.bodies import Bodies
-from moorage.web.headers import Accepted, matches_etag
+from moorage.web.headers import Accepted, is_for_nothing, matches_etag, wanted_digest
 from moorage.web.responses import Response
 
 
@@ -43,7 +43,7 @@ class ManifestHandlers:
         return Response(200, shown, stored.payload)
 
     async def put(self, call: Call) -> Response:
-        """Store a manifest, and tag it (end-7a, end-7b)."""
+        """Store a manifest, and tag it (end-7a, end-7b); with ``If-None-Match: *`` only if there are no such tags."""
         reference = parse_reference(call.target)
         tags = () if isinstance(reference, Tag) else parse_tags(call.query.all("tag"))
         pushed = await self._manifests.receive(
@@ -54,6 +54,7 @@ class ManifestHandlers:
             grant=call.grant,
             cause=call.cause,
             tags=tags,
+            is_new=is_for_nothing(call.request.headers.getall("If-None-Match", ())),
         )
         headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
         if pushed.subject is not None:
@@ -63,10 +64,11 @@ class ManifestHandlers:
         return Response(201, headers)
 
     async def delete(self, call: Call) -> Response:
-        """Remove a tag, or a manifest with its tags (end-9)."""
+        """Remove a tag, or a manifest with its tags (end-9); with ``If-Match`` only a tag that points there."""
         reference = parse_stored_reference(call.target)
+        seen = wanted_digest(call.request.headers.getall("If-Match", ()))
         try:
-            await self._manifests.delete(call.name, reference, grant=call.grant, cause=call.cause)
+            await self._manifests.delete(call.name, reference, grant=call.grant, cause=call.cause, seen=seen)
         except (ManifestUnknown, NameUnknown):
             parse_reference(call.target)
             raise

@@ -5,7 +5,15 @@ from typing import ClassVar
 
 from moorage.errors import ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
 from moorage.metadata.aside import aside
-from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page, no_repository
+from moorage.metadata.base import (
+    INLINE_BYTES,
+    REFERRERS_PAGE_BYTES,
+    Cause,
+    ManifestStore,
+    Page,
+    moved_since,
+    no_repository,
+)
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, missing_of_known, now
 from moorage.metadata.sql.new_manifest import NewManifest
@@ -113,13 +121,15 @@ class SqlManifests(ManifestStore):
         if not row:
             raise await self._unknown(name, digest)
 
-    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause, seen: Digest | None = None) -> None:
         at = now()
         async with self._database.transaction(repository=name.text) as transaction:
             repository = await transaction.first(QUERIES["lock_repository"], name.text)
             row = repository and await transaction.first(QUERIES["delete_tag"], repository[0], tag.text)
             if repository and row:
                 target = await transaction.first(QUERIES["digest_of_manifest"], row[0])
+                if seen is not None and (target is None or bytes(target[0]) != digest_key(seen)):
+                    raise moved_since(tag)  # Which ends the transaction: the tag stays.
                 entry = journal_row(
                     name,
                     "tag_delete",

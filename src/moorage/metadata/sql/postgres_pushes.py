@@ -44,10 +44,9 @@ class PostgresPushes(PushWriter):
             rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
             return [digest_of(key) for key in rows[0][0]]
         async with self._database.transaction(repository=name.text) as transaction:
-            for tag in change.fixed:  # A tag that is not there yet has no row that could be locked.
-                await transaction.all(QUERIES["hold_tag"], f"{name.text}:{tag}")
-            there = await transaction.all(QUERIES["tags_there"], name.text, list(change.fixed))
-            if there:
-                raise TagThere(there[0][0])
             rows = await transaction.all(QUERIES[query], *arguments, *lists)
+            # Looked at when this push has its turn: a tag that was not there before had no row that could be locked.
+            there = await transaction.all(QUERIES["tags_not_made"], name.text, list(change.fixed), change.at)
+            if there and not rows[0][0]:
+                raise TagThere(there[0][0])
         return [digest_of(key) for key in rows[0][0]]

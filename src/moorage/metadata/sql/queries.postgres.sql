@@ -69,12 +69,11 @@ SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
 -- mend_size --
 UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;
 
--- hold_tag --
-SELECT 1 FROM pg_advisory_xact_lock(hashtextextended($1::text, 0));
-
--- tags_there --
+-- Those of some tags that a push at $3 has found, and not made.
+-- tags_not_made --
 SELECT t.name FROM tags t JOIN repositories r ON r.id = t.repository_id
-WHERE r.path = $1::text AND t.name = ANY($2::text[]) ORDER BY t.name;
+WHERE r.path = $1::text AND t.name = ANY($2::text[]) AND (t.updated_at IS NOT NULL OR t.created_at <> $3::timestamptz)
+ORDER BY t.name;
 
 -- put_manifest --
 SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);

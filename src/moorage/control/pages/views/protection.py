@@ -37,7 +37,9 @@ def list_rules(request: HttpRequest, place: str) -> HttpResponse:
     if form.is_valid() and form.carries_out(lambda: _create(found, form)):
         return done(request, _("The rule is there."), f"/{found.project.full_path}/-/protection")
     context = project_context(found, "protection") | {
-        "repository_rules": first_rows(RepositoryProtection.objects.filter(project=found.project), ROWS_LIMIT),
+        "repository_rules": first_rows(
+            RepositoryProtection.objects.filter(project=found.project).select_related("project"), ROWS_LIMIT
+        ),
         "tag_rules": first_rows(ProtectedTagPattern.objects.filter(project=found.project), ROWS_LIMIT),
         "repository_form": repository_form,
         "tag_form": tag_form,

@@ -98,7 +98,7 @@ def delete_tags(request: HttpRequest, repository: str) -> HttpResponse:
     if request.method == "POST":
         run = delete_picked_tags(image.repository, names, by=image.found.who.as_actor(), person=person)
         if not run.deleted_size:
-            return not_done(request, _("These tags were gone already."), address)
+            return not_done(request, _("These tags were gone already, or were pushed again meanwhile."), address)
         count = run.deleted_size
         said = ngettext("%d tag is deleted.", "%d tags are deleted.", count) % count
         undo = f"/{image.found.project.full_path}/-/cleanup/runs/{run.pk}/undo"

@@ -41,12 +41,13 @@ _LOOK_AT_FAULTS = "moorage database adopt status shows the repositories and why"
 _CHECK = "moorage check CONFIG compares storage with the metadata while the registry serves"
 
 
-def storage_part(storage: StorageDriver, room: Room) -> StatusPart:
-    """Return the part that keeps bytes."""
+def storage_part(storage: StorageDriver, room: Room, *, probe: Ask | None = None) -> StatusPart:
+    """Return the part that keeps bytes. *probe*: asks it whether it can be used; None: its own one, which writes."""
+    look = probe or storage.probe
 
     async def ask() -> PartFound:
         try:
-            await storage.probe()
+            await look()
             room.check()
         except StorageFull as exc:
             return PartFound(state="broken", said=f"no room is left, pushes are refused: {exc}", next_step=_MAKE_ROOM)

@@ -10,6 +10,7 @@
     ├── UndoConflict            something was changed since by somebody else
     ├── AlreadyUndone           everything is as it was before
     ├── AdoptionUnderWay        a database that does not have all images yet, so that nothing may be collected
+    ├── TwoDatabases            another copy of the database over the same storage, so that nothing may be removed
     └── ContentGone             garbage collection took what should come back
 """
 
@@ -46,3 +47,7 @@ class ContentGone(Refused):
 
 class AdoptionUnderWay(Refused):
     """Link files are still being taken over: what they need would be collected. Nothing was changed."""
+
+
+class TwoDatabases(Refused):
+    """Another copy of this database serves the storage: each would remove what the other needs. Nothing was changed."""

@@ -39,12 +39,21 @@ class VersityGW:
         self.start()
         return self
 
-    def start(self) -> None:
-        """Serve what is in the folder, and return when it answers."""
+    def start(self, *, is_read_only: bool = False) -> None:
+        """Serve what is in the folder, and return when it answers. *is_read_only*: nobody may write or remove."""
+        limits = ["--readonly"] if is_read_only else []
         environment = {**os.environ, "ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "--keep-alive", "--port", self.address, "posix", str(self.folder / "data")],
+                [
+                    COMMAND,
+                    *limits,
+                    "--keep-alive",
+                    "--port",
+                    self.address,
+                    "posix",
+                    str(self.folder / "data"),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

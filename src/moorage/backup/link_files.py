@@ -8,7 +8,8 @@ before the manifest is.
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -19,9 +20,17 @@ from moorage.oci.digests import digest_or_none
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-from moorage.storage.walk import entries_of, repository_folders
+from moorage.storage.file_storage import keeps_files
+from moorage.storage.remote.remote_driver import each
+from moorage.storage.walk import entries_of, pages_of, repository_folders
 
 _NAME_OF_LINK = "link"
+_AT_ONCE = 16
+_CHUNK = 256
+"""Tags, manifests or blobs whose links are held before they are written."""
+
+_Link = tuple[str, bytes]
+"""A path in storage, and what is there."""
 
 
 class LinkFilesOut:
@@ -29,6 +38,8 @@ class LinkFilesOut:
 
     def __init__(self, storage: StorageDriver) -> None:
         self._storage = storage
+        # A file is read at once. Of objects each is a request, and the time goes into waiting for its answer.
+        self._at_once = 1 if keeps_files(storage) else _AT_ONCE
         self.count = 0
 
     async def copy(self, target: Path) -> None:
@@ -43,41 +54,49 @@ class LinkFilesOut:
                 await self._repository(name, out)
 
     async def _repository(self, name: RepositoryName, out: TextIOWrapper) -> None:
-        tags = f"{paths.manifests(name)}/tags"
-        async for entry in entries_of(self._storage, tags):
-            await self._tag(name, f"{tags}/{entry.name}", out)
+        await self._each_in(paths.tags(name), partial(self._tag, name), out)
         for folder in (paths.revisions(name), paths.subjects(name)):
-            await self._all_below(folder, out)
-        await self._one(paths.kept(name), out)
-        await self._all_below(paths.layers(name), out)
+            await self._each_digest(folder, out)
+        self._write(await self._one(paths.kept(name)), out)
+        await self._each_digest(paths.layers(name), out)
 
-    async def _tag(self, name: RepositoryName, folder: str, out: TextIOWrapper) -> None:
+    async def _each_digest(self, folder: str, out: TextIOWrapper) -> None:
+        async for entry in entries_of(self._storage, folder):
+            await self._each_in(f"{folder}/{entry.name}", self._all_below, out)
+
+    async def _each_in(
+        self, folder: str, read: Callable[[str], Awaitable[Sequence[_Link]]], out: TextIOWrapper
+    ) -> None:
+        """Write in their order the links that *read* finds in each folder there, of some at a time."""
+        async for entries in pages_of(self._storage, folder):
+            for start in range(0, len(entries), _CHUNK):
+                found = [f"{folder}/{entry.name}" for entry in entries[start : start + _CHUNK] if entry.is_folder]
+                for links in await each(found, read, at_once=self._at_once):
+                    self._write(links, out)
+
+    async def _tag(self, name: RepositoryName, folder: str) -> Sequence[_Link]:
+        (current,) = await self._one(f"{folder}/current/{_NAME_OF_LINK}") or (None,)
+        if current is None:
+            return ()  # Deleted, or a folder that is left of one.
+        digest = digest_or_none(current[1].decode("ascii", "replace").strip())
+        revision = () if digest is None else await self._one(paths.revision_link(name, digest))
+        if digest is None or not revision:
+            return ()
+        kind = await self._one(paths.content_type(name, digest))
+        return [*revision, *kind, current, *await self._all_below(f"{folder}/index")]
+
+    async def _all_below(self, folder: str) -> Sequence[_Link]:
+        return [link async for path in _files_below(self._storage, folder) for link in await self._one(path)]
+
+    async def _one(self, path: str) -> Sequence[_Link]:
         try:
-            content = await self._storage.get(f"{folder}/current/{_NAME_OF_LINK}")
+            return ((path, await self._storage.get(path)),)
         except PathUnknown:
-            return  # Deleted, or a folder that is left of one.
-        digest = digest_or_none(content.decode("ascii", "replace").strip())
-        if digest is None or not await self._one(paths.revision_link(name, digest), out):
-            return
-        await self._one(paths.content_type(name, digest), out)
-        self._write(f"{folder}/current/{_NAME_OF_LINK}", content, out)
-        await self._all_below(f"{folder}/index", out)
+            return ()
 
-    async def _all_below(self, folder: str, out: TextIOWrapper) -> None:
-        async for path in _files_below(self._storage, folder):
-            await self._one(path, out)
-
-    async def _one(self, path: str, out: TextIOWrapper) -> bool:
-        try:
-            content = await self._storage.get(path)
-        except PathUnknown:
-            return False
-        self._write(path, content, out)
-        return True
-
-    def _write(self, path: str, content: bytes, out: TextIOWrapper) -> None:
-        self.count += 1
-        out.write(json.dumps([path, content.decode("latin-1")]) + "\n")
+    def _write(self, links: Sequence[_Link], out: TextIOWrapper) -> None:
+        self.count += len(links)
+        out.writelines(json.dumps([path, content.decode("latin-1")]) + "\n" for path, content in links)
 
 
 def link_lines(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -6,6 +6,7 @@ from moorage.config import Config
 from moorage.doctor.clocks import Now, compare_clocks
 from moorage.doctor.diagnosis import Report
 from moorage.errors import ConfigurationError
+from moorage.gc.online.one_database import NEXT_STEP, TWO_DATABASES
 from moorage.metadata.schema.schema_version import PENDING, SchemaState
 from moorage.metadata.schema.schema_version import check as check_schema
 from moorage.moving.adoption_note import AdoptionNote
@@ -15,6 +16,7 @@ from moorage.sql.database_place import DatabasePlace, named_database
 from moorage.starting.database_choice import database_beside
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
+from moorage.wiring.collection import one_database
 from moorage.wiring.databases import half_of, opened_database
 from moorage.wiring.postgres import check_server, open_postgres
 
@@ -118,6 +120,8 @@ async def _compare_halves(
         report.fail(check, said, "see whether the volume is mounted, and whether it is the right folder or bucket")
     elif noted is None:
         report.good(check, f"the first start writes {shown}, by which they know each other")
+    elif await one_database(database, storage).has_company():
+        report.fail(check, TWO_DATABASES, NEXT_STEP)
     else:
         report.good(check, "they belong together")
 

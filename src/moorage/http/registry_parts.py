@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from moorage.core.damage import DamageFound
 from moorage.errors import StorageFull
 from moorage.gc.online.gc_administration import GcAdministration
+from moorage.gc.online.one_database import NEXT_STEP, TWO_DATABASES
 from moorage.health.questions import Ask
 from moorage.http.node_status import PartFound, StatusPart
 from moorage.integrity.progress import known_checks
@@ -40,12 +41,13 @@ _LOOK_AT_FAULTS = "moorage database adopt status shows the repositories and why"
 _CHECK = "moorage check CONFIG compares storage with the metadata while the registry serves"
 
 
-def storage_part(storage: StorageDriver, room: Room) -> StatusPart:
-    """Return the part that keeps bytes."""
+def storage_part(storage: StorageDriver, room: Room, *, probe: Ask | None = None) -> StatusPart:
+    """Return the part that keeps bytes. *probe*: asks it whether it can be used; None: its own one, which writes."""
+    look = probe or storage.probe
 
     async def ask() -> PartFound:
         try:
-            await storage.probe()
+            await look()
             room.check()
         except StorageFull as exc:
             return PartFound(state="broken", said=f"no room is left, pushes are refused: {exc}", next_step=_MAKE_ROOM)
@@ -130,11 +132,16 @@ def notifications_part(administration: NotificationAdministration, *, is_read_on
 def collection_part(collection: GcAdministration, *, is_read_only: bool) -> StatusPart:
     """Return the part that collects garbage while the registry serves."""
 
-    async def ask() -> PartFound:
+    async def off() -> str | None:
         if collection.adoption is not None and not await collection.adoption.is_ended():
-            return PartFound(state="off", said="it begins once all link files are taken over")
-        if is_read_only:
-            return PartFound(state="off", said="the registry is read-only")
+            return "it begins once all link files are taken over"
+        return "the registry is read-only" if is_read_only else None
+
+    async def ask() -> PartFound:
+        if (reason := await off()) is not None:
+            return PartFound(state="off", said=reason)
+        if collection.one is not None and not await collection.one.is_alone():
+            return PartFound(state="look", said=TWO_DATABASES, next_step=NEXT_STEP)
         left_out = [queue for queue in QUEUES if queue not in collection.collectors]
         if left_out:
             said = f"this node does not collect: {', '.join(f'{queue}s' for queue in left_out)}"

@@ -27,6 +27,7 @@ _BATCH = 1000
 _SUSPECTS = 200
 _BATCH_S = 2.0
 """A batch is settled after so many blobs or suspects, or so long, whatever comes first."""
+_YOUNG = "not repaired, as somebody may be pushing it to another registry right now: the next check tells"
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class DatabaseJudge:
     async def _finding(self, certain: Certain, kind: FindingKind) -> Finding:
         if kind is FindingKind.BYTES_UNKNOWN and await self._elsewhere.has(certain.digest):
             return Finding(kind=FindingKind.BYTES_LINKED, subject=str(certain.digest), size_bytes=certain.size_bytes)
-        done, why_not = ("", "") if self._repairs is None else await self._repairs.apply(certain)
+        done, why_not = await self._repair(certain, self._repairs) if self._repairs is not None else ("", "")
         return Finding(
             kind=kind,
             subject=str(certain.digest),
@@ -95,6 +96,12 @@ class DatabaseJudge:
             detail="; ".join(part for part in (certain.detail, why_not) if part),
             repair=done,
         )
+
+    async def _repair(self, certain: Certain, repairs: Repairs) -> tuple[str, str]:
+        is_unknown = certain.kind is FindingKind.BYTES_UNKNOWN
+        if is_unknown and certain.seen is not None and self._elsewhere.may_lack(certain.seen.modified_at):
+            return "", _YOUNG
+        return await repairs.apply(certain)
 
 
 class _Batch:

@@ -99,12 +99,16 @@ class LeaseFile:
             await asyncio.wait([self._renewing])
 
     async def close(self) -> None:
-        """Be done; the object goes."""
+        """Be done; the object goes, or is left behind where storage does not let it: it is dead in some minutes."""
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])  # Else a renewal under way could come after the removal.
-        with contextlib.suppress(PathUnknown):
+        try:
             await self._storage.delete(self.path, durable=False)
+        except PathUnknown:
+            pass
+        except BackendError as exc:  # The end of the work must not fail by it: there is more to be done then.
+            _log.warning("a lease in storage could not be removed; it ends by itself", path=self.path, error=str(exc))
 
     async def _go_on(self) -> None:
         while True:

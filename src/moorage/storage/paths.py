@@ -25,6 +25,7 @@
     /docker/registry/lockfiles/{writing,…}-<random>              * the processes at work (see presence.py)
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/identity.json                       * which database the storage belongs to
+    /docker/registry/moorage/mark.json                           * the latest mark of the database that serves it
     /docker/registry/moorage/check.json                          * how far an unfinished check is
     /docker/registry/moorage/checked.json                        * what the last check came to
     /docker/registry/moorage/import.json                         * how far an unfinished import into a database is
@@ -49,6 +50,8 @@ LOCK_FILES = "/docker/registry/lockfiles"
 QUARANTINE = "/docker/registry/quarantine"
 IDENTITY = "/docker/registry/moorage/identity.json"
 """Says which database this storage belongs to: see ``identity.py``."""
+MARK = "/docker/registry/moorage/mark.json"
+"""Has the latest mark of the database that serves this storage: two that do so notice each other."""
 CHECK = "/docker/registry/moorage/check.json"
 """Says how far an unfinished ``moorage check`` is."""
 CHECKED = "/docker/registry/moorage/checked.json"

@@ -37,6 +37,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     moorage_errors.NotificationUnknown: (404, "NOTIFICATION_UNKNOWN"),
     moorage_errors.UndoConflict: (409, "CONFLICT"),
     moorage_errors.AdoptionUnderWay: (409, "ADOPTION_UNDER_WAY"),
+    moorage_errors.TwoDatabases: (409, "TWO_DATABASES"),
     moorage_errors.AlreadyUndone: (409, "ALREADY_UNDONE"),
     moorage_errors.RequestShared: (409, "REQUEST_SHARED"),
     moorage_errors.ContentGone: (410, "GONE"),

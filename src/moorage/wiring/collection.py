@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from moorage.config import Config
 from moorage.gc.online.gc_administration import Collector, GcAdministration
+from moorage.gc.online.one_database import OneDatabase
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, mend_reviews, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.explanations import ExplanationStore
@@ -15,6 +16,7 @@ from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.metadata.sql.rows import SqlRowCounts
+from moorage.metadata.sql.storage_marks import SqlStorageMarks
 from moorage.metadata.words import Queue
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
@@ -32,7 +34,12 @@ _log = get_log("registry.gc")
 
 
 def agents(
-    config: Config, database: Database, storage: StorageDriver, observer: ReviewObserver | None = None
+    config: Config,
+    database: Database,
+    storage: StorageDriver,
+    observer: ReviewObserver | None = None,
+    *,
+    one: OneDatabase,
 ) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
     """Return what runs for as long as a node lives; nothing where it is switched off or nothing may be written."""
     gc = config.gc
@@ -40,8 +47,9 @@ def agents(
         return ()
     if gc.disabled:
         _log.warning("garbage collection is disabled")
-        return ()
+        return (one.run,)
     found: list[Callable[[], Coroutine[None, None, None]]] = [
+        one.run,
         partial(set_review_delay, SqlReviewDelay(database), gc.reviewafter, retry=gc.manifests.interval),
         partial(mend_reviews, SqlReviewDelay(database)),
     ]
@@ -57,7 +65,7 @@ def agents(
         blobs = SqlBlobReviews(database)
         agent = ReviewLoop(
             "blob",
-            BlobCollector(blobs, storage, deadlines(config), make_rests=partial(Rests, _REST)),
+            BlobCollector(blobs, storage, deadlines(config), one=one, make_rests=partial(Rests, _REST)),
             blobs.next_at,
             pace(gc.blobs.interval),
             observer=observer,
@@ -82,6 +90,7 @@ def collection(
     storage: StorageDriver,
     observer: ReviewObserver | None = None,
     *,
+    one: OneDatabase,
     adopter: "Adopter | None" = None,
 ) -> GcAdministration:
     """Make the collection that administrators ask; with collectors of its own, as each claims for itself.
@@ -93,7 +102,7 @@ def collection(
         if not gc.manifests.disabled:
             collectors["manifest"] = ManifestCollector(SqlManifestReviews(database), deadlines(config))
         if not gc.blobs.disabled:
-            collectors["blob"] = BlobCollector(SqlBlobReviews(database), storage, deadlines(config))
+            collectors["blob"] = BlobCollector(SqlBlobReviews(database), storage, deadlines(config), one=one)
     explanations: ExplanationStore = SqlExplanations(database)
     adoption: AdoptionLedger | None = None
     if adopter is not None:
@@ -106,9 +115,15 @@ def collection(
         queues=SqlQueues(database),
         explanations=explanations,
         collectors=collectors,
+        one=one,
         adoption=adoption,
         observer=observer,
     )
+
+
+def one_database(database: Database, storage: StorageDriver) -> OneDatabase:
+    """Return the watch for a second database over *storage*."""
+    return OneDatabase(SqlStorageMarks(database), storage)
 
 
 def row_counts(database: Database) -> RowCountStore:

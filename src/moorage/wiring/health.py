@@ -9,6 +9,7 @@ from moorage.health.questions import Ask
 from moorage.health.watch import HealthWatch
 from moorage.http.health_report import DATABASE_CHECK
 from moorage.sql.base import Database
+from moorage.storage import identity
 from moorage.storage.base import StorageDriver
 
 _HEALTHY = 200
@@ -34,11 +35,21 @@ def health_watch(
     return HealthWatch(checks, observe=observe)
 
 
+def storage_question(storage: StorageDriver, *, is_read_only: bool) -> Ask:
+    """Return what finds out whether *storage* can be used, of a read-only registry whether it can be read."""
+
+    async def read() -> None:
+        await identity.read(storage)
+
+    return read if is_read_only else storage.probe
+
+
 def _own(config: Config, storage: StorageDriver, database: Database | None) -> Iterator[HealthCheck]:
     asked, told = config.health.storagedriver, config.health.database
     if asked.enabled:
         name = f"storagedriver_{storage.name}"
-        yield _check(name, storage.probe, asked.interval, asked.timeout, threshold=asked.threshold)
+        ask = storage_question(storage, is_read_only=config.storage.maintenance.readonly.enabled)
+        yield _check(name, ask, asked.interval, asked.timeout, threshold=asked.threshold)
     if told.enabled and database is not None:
         yield _check(DATABASE_CHECK, database.ping, told.interval, told.timeout, threshold=told.threshold)
 

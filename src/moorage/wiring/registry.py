@@ -157,15 +157,16 @@ async def build(
         others = without_database(StateHandlers(asking(), storage))
     else:
         from moorage.wiring import apis  # noqa: PLC0415 - who has none need not wait for it
-        from moorage.wiring.collection import agents, collection  # noqa: PLC0415 - as above
+        from moorage.wiring.collection import agents, collection, one_database  # noqa: PLC0415 - as above
 
         adopter = metadata.adoption
-        collected = collection(config, database, storage, observed.reviews, adopter=adopter)
+        one = one_database(database, storage)
+        collected = collection(config, database, storage, observed.reviews, one=one, adopter=adopter)
         moorage = apis.moorage(
             config, database, storage, asking=asking, collection=collected, bodies=bodies, adopter=adopter
         )
         others = (apis.gitlab(database, bodies, sizes=redises.sizes(), adopter=adopter), moorage)
-        collecting = agents(config, database, storage, observed.reviews)
+        collecting = agents(config, database, storage, observed.reviews, one=one)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),

@@ -16,6 +16,7 @@ from moorage.notifications.administration import NotificationAdministration
 from moorage.room import Room
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
+from moorage.wiring.health import storage_question
 
 
 def node_status(
@@ -30,9 +31,10 @@ def node_status(
     work: tuple[StatusPart, ...] = (),
 ) -> NodeStatus:
     """Make what asks the parts of a registry; *work*: those of :func:`database_work`, where there is a database."""
+    is_read_only = config.storage.maintenance.readonly.enabled
     return NodeStatus(
         [
-            parts.storage_part(storage, room),
+            parts.storage_part(storage, room, probe=storage_question(storage, is_read_only=is_read_only)),
             *parts.database_parts(database),
             *parts.redis_parts(redises),
             *parts.check_parts(sorted(health.names), health.failing),
@@ -42,7 +44,7 @@ def node_status(
         ],
         metadata="link files" if database is None else "database",
         nodes=partial(parts.nodes_at_work, storage),
-        is_read_only=config.storage.maintenance.readonly.enabled,
+        is_read_only=is_read_only,
     )
 
 

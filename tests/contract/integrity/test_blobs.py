@@ -1,5 +1,6 @@
 """Each kind of difference between storage and a database is found, named, repaired, and nothing else is."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from contract.integrity.registries import Registry, layout_store_over
 from contract.metadata.pushing import NAME, OTHER, push_blob, push_image
 from moorage.errors import ReferencesUnknown
 from moorage.integrity.findings import FindingKind, Note
+from moorage.integrity.linked_elsewhere import LinkedElsewhere
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.integrity import SqlBlobRepairs
@@ -163,6 +165,32 @@ class TestUnknownBytes:
             found = await registry.check(repairs=True)
             assert found.kinds == {FindingKind.BYTES_LINKED: 1 + len(made.blobs)}
             assert found.tally.differences[FindingKind.BYTES_LINKED].repaired == 0
+
+    async def test_that_came_after_links_were_read_are_left_to_the_next_check(
+        self, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another registry has the bytes in their place before it writes the link."""
+        monkeypatch.setattr(LinkedElsewhere, "may_lack", lambda *_: True)
+        await registry.damage(Digest.of(b"pushed"), b"pushed")
+        (found,) = (await registry.check(repairs=True)).findings
+        assert (found.kind, found.repair) == (FindingKind.BYTES_UNKNOWN, "")
+        assert "pushing it to another registry right now" in found.detail
+        monkeypatch.undo()
+        assert (await registry.check(repairs=True)).tally.differences[FindingKind.BYTES_UNKNOWN].repaired == 1
+
+    async def test_that_got_a_link_while_a_check_went_on_are_no_garbage(self, registry: Registry) -> None:
+        now, other = [0.0], layout_store_over(registry.storage)
+        first, second = image("first"), image("second")
+        elsewhere = LinkedElsewhere(registry.storage, clock=lambda: now[0])
+        await push_image(other, first, "1")
+        assert await elsewhere.has(Digest.parse(first.digest))
+        assert elsewhere.may_lack(datetime.now(UTC))
+        assert not elsewhere.may_lack(datetime.now(UTC) - timedelta(minutes=1))
+        await push_image(other, second, "1")
+        assert not await elsewhere.has(Digest.parse(second.digest)), "what was read a moment ago is believed"
+        now[0] = 3600.0
+        assert await elsewhere.has(Digest.parse(second.digest))
+        elsewhere.close()
 
     async def test_that_somebody_pushes_are_a_blob_from_then_on(self, registry: Registry) -> None:
         await registry.damage(Digest.of(b"x"), b"x")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from moorage.gc.online.one_database import NEXT_STEP, TWO_DATABASES, OneDatabase
 from moorage.gc.online.requested_runs import Done, QueueStatus, RequestedRun
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH
@@ -14,7 +15,7 @@ from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.explanations import Explanation, ExplanationStore
 from moorage.metadata.queues import QUEUES, Forecast, QueueStore
 from moorage.metadata.words import Queue
-from moorage.moorage_errors import AdoptionUnderWay
+from moorage.moorage_errors import AdoptionUnderWay, TwoDatabases
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
@@ -43,6 +44,8 @@ class GcAdministration:
     collectors: Mapping[Queue, Collector] = field(default_factory=dict)
     """Of the queues that this node collects from."""
     observer: ReviewObserver | None = None
+    one: OneDatabase | None = None
+    """None: nobody looks if another database serves the storage."""
     adoption: AdoptionLedger | None = None
     """None: no link files are taken over."""
     clock: Callable[[], float] = time.monotonic
@@ -59,10 +62,14 @@ class GcAdministration:
 
         Raises:
             AdoptionUnderWay: the database does not know yet what link files need.
+            TwoDatabases: another one serves the storage.
         """
         if self.adoption is not None and not await self.adoption.is_ended():
             msg = "garbage collection is off until all link files are taken over into the database"
             raise AdoptionUnderWay(msg)
+        if self.one is not None and not await self.one.is_alone():
+            msg = f"{TWO_DATABASES}; {NEXT_STEP}"
+            raise TwoDatabases(msg)
         until = self.clock() + for_.total_seconds()
         done = {queue: Done() for queue in QUEUES if queue in self.collectors}
         hurried, settled = 0, 0

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TypeVar
 
 from moorage.errors import BackendError, DatabaseContended, DatabaseUnavailable
+from moorage.gc.online.one_database import EVERY, OneDatabase
 from moorage.gc.online.reviewed import BlobsReviewed, Removed
 from moorage.metadata.reviews import (
     CLAIM,
@@ -77,10 +78,12 @@ class BlobCollector:
         storage: StorageDriver,
         deadlines: Deadlines,
         *,
+        one: OneDatabase | None = None,
         make_rests: Callable[[], Rests] = Rests,
     ) -> None:
-        """*make_rests*: the rests of a round, also after each removal."""
+        """*one*: says if another database may need the bytes; *make_rests*: rests of a round and its removals."""
         self._reviews = reviews
+        self._one = one
         self._storage = storage
         self._deadlines = deadlines
         self._make_rests = make_rests
@@ -103,6 +106,9 @@ class BlobCollector:
         # After the claim: a backup that has not been seen here sees the claim, and waits for its end.
         if await others_at_work(self._storage, Activity.BACKING_UP):
             await self._settle(partial(self._reviews.put_off, list(claims), delay=_BACKUP_DELAY, error=None))
+            return BlobsReviewed(due=len(claims))
+        if self._one is not None and not await self._one.is_alone():
+            await self._settle(partial(self._reviews.put_off, list(claims), delay=EVERY, error=None))
             return BlobsReviewed(due=len(claims))
         judging_at = clock()
         judged = await self._judge(list(claims), rests)

@@ -163,7 +163,7 @@ RUN_COLLECTION = post(
         access=ALL,
         body=collection.CollectionRun,
         answer=reviews.CollectionRan,
-        refusals=(moorage_errors.AdoptionUnderWay, *BODY),
+        refusals=(moorage_errors.AdoptionUnderWay, moorage_errors.TwoDatabases, *BODY),
     ),
 )
 

@@ -53,7 +53,8 @@ def test_nothing_is_pushed_into_an_empty_bucket_that_came_in_anothers_place(
         for blob in second.blobs:
             assert wire.try_blob("app", blob.content, "monolithic").status == 503
         assert wire.put_manifest("app", "2", second.manifest).status in (400, 503)
-        assert wire.manifest("app", "1").status == (200 if kind == "sqlite" else 503)
+        # A database has manifests in it, but once health has noticed, the node refuses whatever it is asked.
+        assert wire.manifest("app", "1").status in ((200, 503) if kind == "sqlite" else (503,))
         assert wire.blob("app", first.blobs[0].digest).status == 503, "it does not say that there is none"
         assert wire.request("HEAD", f"/v2/app/blobs/{first.blobs[0].digest}").status == 503
         eventually("health tells", lambda: health(debug) == 503, within_s=60)

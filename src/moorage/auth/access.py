@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from moorage.auth.protections import UNPROTECTED, Protection
 from moorage.errors import Denied
@@ -76,6 +77,10 @@ class Payer(NamedTuple):
 NOBODY = Payer()
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""A grant's details of repositories if there are none; one for all, as there are as many grants as tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The rights of a request's credentials, or of a part of the registry that changes something by itself."""
@@ -86,11 +91,11 @@ class Grant:
     """All that is allowed; None: everything, because nothing limits it."""
     actor_type: str = ""
     """By what kind of credentials; empty: not known."""
-    projects: Mapping[str, str] = field(default_factory=dict)
+    projects: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     """The GitLab project of each repository, by names."""
-    payers: Mapping[str, Payer] = field(default_factory=dict)
+    payers: Mapping[str, Payer] = field(default_factory=lambda: NOTHING)
     """The numbers of that project, by the repository's name."""
-    protections: Mapping[str, Protection] = field(default_factory=dict)
+    protections: Mapping[str, Protection] = field(default_factory=lambda: NOTHING)
     """Things that are forbidden nevertheless, by the repository's name."""
 
     user_token: str = field(default="", repr=False)

@@ -99,7 +99,7 @@ class PasswordGuard(Guard):
         self._failures = failures or Failures()
         self._sleep = sleep
         self._key = secrets.token_bytes(32)
-        self._remembered = Remembered[bytes, _Known](_REMEMBERED, age=_REMEMBERED_FOR, monotonic=monotonic)
+        self._remembered: Remembered[bytes, _Known] = Remembered(_REMEMBERED, age=_REMEMBERED_FOR, monotonic=monotonic)
         self._checking: dict[_Asked, asyncio.Task[bool]] = {}
         self._lanes = {"suspect": _Lane(1), "right lately": _Lane(1), "new": _Lane(2)}
         self._waiting = Waiting()

@@ -64,7 +64,9 @@ class TokenGuard(Guard):
         self._realm = realm
         self._now = now
         # By the clock that is never put back, so that nothing is remembered for longer than it was good for.
-        self._remembered = Remembered[bytes, Verified](LIMIT_BYTES, size_of=_size_bytes, monotonic=monotonic)
+        self._remembered: Remembered[bytes, Verified] = Remembered(
+            LIMIT_BYTES, size_of=_size_bytes, monotonic=monotonic
+        )
         self._digest = lru_cache(maxsize=_HEADERS)(_digest_of)
 
     async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:

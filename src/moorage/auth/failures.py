@@ -32,7 +32,7 @@ class Failures:
         self._monotonic = monotonic
         # One for each width: a wide network has so many narrow ones that they would push out the others.
         self._failures: dict[int, Remembered[str, int]] = {}
-        self._right = Remembered[str, bool](_ADDRESSES, age=_RIGHT, monotonic=monotonic)
+        self._right: Remembered[str, bool] = Remembered(_ADDRESSES, age=_RIGHT, monotonic=monotonic)
 
     def note(self, address: str) -> float:
         """Count a failure; return for how many seconds its answer has to wait."""

@@ -19,7 +19,7 @@ from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64decode
 from pydantic import ValidationError
 
-from moorage.auth.access import NOBODY, Access, Action, Grant, Payer
+from moorage.auth.access import NOBODY, NOTHING, Access, Action, Grant, Payer
 from moorage.auth.claims import AUDIENCES_LIMIT, DENIED_LIMIT, Claims, Meta, UserToken
 from moorage.auth.keys import Key, TrustedKey, TrustedKeys, UntrustedKey, import_key, key_id, shown
 from moorage.auth.protections import Protection
@@ -218,9 +218,9 @@ def grant_of(claims: Claims) -> Grant:
         actor=claims.sub or _user(claims.user),
         accesses=frozenset(accesses),
         actor_type=claims.auth_type or "",
-        projects=projects,
-        payers=payers,
-        protections=protections,
+        projects=projects or NOTHING,
+        payers=payers or NOTHING,
+        protections=protections or NOTHING,
         user_token=claims.user or "",
         denied=(claims.denied or "")[:DENIED_LIMIT],
     )

@@ -32,7 +32,7 @@ class KnownLinks(LinkMemory[Value]):
     ) -> None:
         """*limit*: the most entries; 0: nothing is remembered. *changes*: shared by the processes of a node."""
         self._changes = changes or SharedChanges()
-        self._entries = Remembered[tuple[RepositoryName, Digest], tuple[int, Value]](
+        self._entries: Remembered[tuple[RepositoryName, Digest], tuple[int, Value]] = Remembered(
             limit, age=age, is_kept_by_use=True, monotonic=monotonic
         )
 

@@ -49,7 +49,7 @@ class SessionLimits:
         self._key = hashlib.sha256(b"upload client\0" + key).digest()
         self._limit = limit
         self._now = now
-        self._clients = Remembered[str, _Client](_REMEMBERED, is_kept_by_use=True)
+        self._clients: Remembered[str, _Client] = Remembered(_REMEMBERED, is_kept_by_use=True)
 
     async def name_new(self, name: RepositoryName, client: str) -> str:
         """The id of a session that *client* is about to open.

@@ -70,10 +70,12 @@ class Sizes:
         self._store = store
         self._shared = shared
         self._deadline_s = deadline_s
-        self._sizes = Remembered[_Asked, tuple[int, Size]](
+        self._sizes: Remembered[_Asked, tuple[int, Size]] = Remembered(
             _REMEMBERED_LIMIT, age=timedelta(seconds=REMEMBERED_S), monotonic=clock
         )
-        self._given_up = Remembered[_Asked, bool](_REMEMBERED_LIMIT, age=timedelta(seconds=GIVEN_UP_S), monotonic=clock)
+        self._given_up: Remembered[_Asked, bool] = Remembered(
+            _REMEMBERED_LIMIT, age=timedelta(seconds=GIVEN_UP_S), monotonic=clock
+        )
 
     async def of(self, name: RepositoryName, *, with_descendants: bool) -> Size:
         """The size of a repository, or of it and all below it.

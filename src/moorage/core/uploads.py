@@ -74,7 +74,7 @@ class Uploads:
         self._limits = limits or SessionLimits(storage, b"", limit=0, now=now)
         self._room = room or Room({})
         self._now = now
-        self._hashers = Remembered[str, Hasher](_HASHERS)
+        self._hashers: Remembered[str, Hasher] = Remembered(_HASHERS)
 
     async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256", *, client: str = "") -> UploadState:
         """Open a session of *client* whose bytes are going to be named by *algorithm* (end-4a, end-4c).

@@ -112,7 +112,7 @@ class App(WebApplication[Call]):
         self._proxies = admission.proxies
         self._urls = urls
         self._audience = audience
-        self._told = Remembered[tuple[str, str, str, str], bool](_TOLD_LIMIT, age=_TOLD_AGE)
+        self._told: Remembered[tuple[str, str, str, str], bool] = Remembered(_TOLD_LIMIT, age=_TOLD_AGE)
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
         self._below_v2 = f"{urls.prefix}v2"

@@ -55,7 +55,7 @@ class RateLimits:
         self._counters = counters
         self._observe = observe
         self._waiting = 0
-        self._said = Remembered[tuple[str, str, bool], bool](_SAID_LIMIT, age=_SAID)
+        self._said: Remembered[tuple[str, str, bool], bool] = Remembered(_SAID_LIMIT, age=_SAID)
 
     async def admit_address(self, address: str) -> Mapping[str, str]:
         """Count a request by its address, before anything else is done for it; return headers for the answer.

@@ -81,10 +81,10 @@ class Adoption(Adopter):
         self._wishes = wishes
         self._patience_s = patience_s
         self._now = now
-        self._ready = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
-        self._linked = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
+        self._ready: Remembered[str, bool] = Remembered(_READY_LIMIT, is_kept_by_use=True)
+        self._linked: Remembered[str, bool] = Remembered(_READY_LIMIT, is_kept_by_use=True)
         """Those that have link files, which stay until the end."""
-        self._wished = Remembered[str, bool](_WISHED_LIMIT, age=_WISHED_AGE)
+        self._wished: Remembered[str, bool] = Remembered(_WISHED_LIMIT, age=_WISHED_AGE)
         self._tasks: dict[str, asyncio.Task[bool]] = {}
         self._has_ended = False
 

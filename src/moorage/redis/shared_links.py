@@ -84,7 +84,7 @@ class SharedLinks(LinkMemory[Value]):
         self._redis = redis
         self._changes = changes or SharedChanges()
         self._age = age
-        self._untold = Remembered[_Key, None](_UNTOLD)
+        self._untold: Remembered[_Key, None] = Remembered(_UNTOLD)
 
     async def look(self, name: RepositoryName, digest: Digest) -> tuple[Value | None, Mark]:
         """See the interface."""

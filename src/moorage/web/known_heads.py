@@ -35,7 +35,7 @@ class KnownHeads:
     """The heads that were read last, and what was read of each."""
 
     def __init__(self) -> None:
-        self._remembered = Remembered[bytes, RawRequestMessage](LIMIT_BYTES, age=_AGE, size_of=_size_bytes)
+        self._remembered: Remembered[bytes, RawRequestMessage] = Remembered(LIMIT_BYTES, age=_AGE, size_of=_size_bytes)
         self.get = self._remembered.get
 
     def note(self, data: bytes, message: object, body: StreamReader) -> bool:

@@ -39,7 +39,7 @@ class PasswordChecks:
         self._waiting = 0
         self._checking: dict[bytes, Future[bool]] = {}
         self._key = secrets.token_bytes(32)
-        self._right = Remembered[bytes, bool](_REMEMBERED, age=_REMEMBERED_FOR)
+        self._right: Remembered[bytes, bool] = Remembered(_REMEMBERED, age=_REMEMBERED_FOR)
         self._nobody = ""
 
     def was_right(self, hashed: str, password: str) -> bool:

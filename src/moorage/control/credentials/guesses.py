@@ -30,9 +30,11 @@ class Guesses:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._failures = Failures(monotonic=monotonic)
-        self._closed_until = Remembered[str, float](_ADDRESSES, age=_REMEMBERED_FOR, monotonic=monotonic)
-        self._tries = Remembered[str, int](_ADDRESSES, age=_ACCOUNT_CLOSED_FOR, monotonic=monotonic)
-        self._owners = Remembered[tuple[str, str], bool](_ADDRESSES, age=_OWNER_KNOWN_FOR, monotonic=monotonic)
+        self._closed_until: Remembered[str, float] = Remembered(_ADDRESSES, age=_REMEMBERED_FOR, monotonic=monotonic)
+        self._tries: Remembered[str, int] = Remembered(_ADDRESSES, age=_ACCOUNT_CLOSED_FOR, monotonic=monotonic)
+        self._owners: Remembered[tuple[str, str], bool] = Remembered(
+            _ADDRESSES, age=_OWNER_KNOWN_FOR, monotonic=monotonic
+        )
         """Accounts whose password was right, each with where."""
 
     def see_that_it_is_open(self, address: str, *, account: str = "", is_strict: bool = False) -> None:

@@ -17,7 +17,7 @@ class RecalledRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._cursor = connection.cursor()
-        self._rows = Remembered[Hashable, Row](_LIMIT_BYTES, size_of=_size_bytes)
+        self._rows: Remembered[Hashable, Row] = Remembered(_LIMIT_BYTES, size_of=_size_bytes)
         self._version: int | None = None
 
     def get(self, key: Hashable) -> Row | None:

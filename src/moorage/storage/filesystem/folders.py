@@ -37,7 +37,7 @@ class SettledFolders:
 
     def __init__(self, root: str, *, limit: int = 320) -> None:
         self._root = root
-        self._held = Remembered[str, _Held](limit, is_kept_by_use=True)
+        self._held: Remembered[str, _Held] = Remembered(limit, is_kept_by_use=True)
         self._lock = threading.Lock()
 
     def settle(self, folder: str, *, is_new: bool) -> None:
@@ -104,21 +104,23 @@ class SettledFolders:
 class _Held:
     """A folder that is held open."""
 
-    __slots__ = ("_found", "fd", "is_forgotten", "users")
+    __slots__ = ("_device", "_inode", "fd", "is_forgotten", "users")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.users = 0
         """Counts the threads that sync it just now: its number may not become another file's meanwhile."""
         self.is_forgotten = False
-        self._found = os.fstat(fd)
+        found = os.fstat(fd)
+        self._device, self._inode = found.st_dev, found.st_ino  # What it is known by, and no more of it.
 
     def is_at(self, folder: str) -> bool:
         """Return whether it still has that name."""
         try:
-            return os.path.samestat(self._found, os.stat(folder or "/"))  # noqa: PTH116 - see above
+            found = os.stat(folder or "/")  # noqa: PTH116 - see above
         except FileNotFoundError:
             return False
+        return (found.st_dev, found.st_ino) == (self._device, self._inode)
 
     def close_unused(self) -> None:
         """Close it, if it is forgotten and nobody uses it."""

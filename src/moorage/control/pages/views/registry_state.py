@@ -30,7 +30,7 @@ _Row = TypeVar("_Row", bound=Model)
 
 LATE = timedelta(hours=1)
 """After this, due work is late: no worker of the control plane runs, or they cannot keep up."""
-_KNOWN = Remembered[str, int](1, age=timedelta(minutes=5))
+_KNOWN: Remembered[str, int] = Remembered(1, age=timedelta(minutes=5))
 """A count that has no index: where there is very much, it is not made for each look at the page."""
 
 

@@ -340,7 +340,7 @@ _KINDS = {
     "model_type": "it has to be a JSON object",
     "model_attributes_type": "it has to be a JSON object",
 }
-"""What is wrong with a claim, by pydantic's kinds of errors."""
+"""Words for what is wrong with a claim, by pydantic's kinds of errors."""
 _ALTERNATIVES = {
     "aud": f"it has to be text, or a list of up to {AUDIENCES_LIMIT} texts",
     **dict.fromkeys(("exp", "nbf", "iat"), "it has to be a number of seconds since 1970"),

@@ -1,16 +1,17 @@
 """A name that exists costs as much work as one that does not, so that the time of an answer tells nothing of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 
 import pytest
+from django.contrib.auth.hashers import check_password
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts import passwords
 from moorage.control.accounts.changes import block_user
-from moorage.control.accounts.second_factors import renew_recovery_codes
+from moorage.control.accounts.models import FactorKind, SecondFactor
 from moorage.control.audit.actors import COMMAND_LINE
 from support.control_rows import PASSWORD, new_user
 from support.control_tokens import ask
@@ -34,14 +35,13 @@ ADDRESSES = (f"10.9.{number // 250}.{number % 250 + 1}" for number in count())
 
 
 @pytest.fixture(name="hashes")
-def _hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def _hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The encoded hashes that passwords were held against."""
     seen: list[str] = []
-    real = passwords.check_password
 
     def check(password: str, encoded: str) -> bool:
         seen.append(encoded)
-        return bool(real(password, encoded))
+        return bool(check_password(password, encoded))
 
     monkeypatch.setattr(passwords, "check_password", check)
     return seen
@@ -52,7 +52,7 @@ def test_a_wrong_password_costs_the_same_whoever_it_is_for(at: Ask, hashes: list
     right, blocked, with_factor = (new_user(password=PASSWORD) for _ in range(3))
     without = new_user()
     block_user(blocked, by=COMMAND_LINE)
-    renew_recovery_codes(with_factor, by=COMMAND_LINE)
+    SecondFactor.objects.create(user=with_factor, kind=FactorKind.TOTP, name="authenticator")
     at("warm-up")
     found = {}
     for login in ("nobody-here", right.username, blocked.username, with_factor.username, without.username):

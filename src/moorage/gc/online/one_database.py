@@ -64,9 +64,10 @@ class OneDatabase:
             BackendError: storage or the database did not answer.
         """
         has_other, mark = await self._has_other(), secrets.token_hex(8)
+        # Remembered first: once the mark in storage is ours, nothing else there tells of the other one.
+        is_alone = await self._is_alone(has_other=has_other)
         if await self._marks.add(mark, every=timedelta(0) if starts or has_other else _DUE):
             await write_note(self._storage, paths.MARK, {"mark": mark})
-        is_alone = await self._is_alone(has_other=has_other)
         if is_alone and self._has_told:
             _log.info("this database is alone with its storage again; garbage is collected")
         self._has_told = not is_alone

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,7 +18,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.checks import files_below
 from e2e.databases import sqlite_config, sqlite_path
-from support import commands
 from support.daemon import Daemon
 from support.images import image, push_image
 from support.ports import free_port
@@ -47,8 +48,9 @@ class Node:
         self.client = client
 
     def moorage(self, *args: str, status: int = 0) -> str:
+        command = [sys.executable, "-m", "moorage", "gc", *args]
         environ = {**os.environ, "MOORAGE_REGISTRY": self.daemon.url, "NO_PROXY": "127.0.0.1"}
-        done = commands.moorage("gc", *args, timeout_s=60, env=environ)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
         assert done.returncode == status, done
         return done.stdout
 

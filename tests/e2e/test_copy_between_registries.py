@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from support import commands
 from support.components import need
 from support.daemon import Daemon
 from support.faulty_front import FaultyFront, FrontFault
@@ -43,8 +42,15 @@ CRANE = "crane"
 
 
 def moorage(*words: str, status: int = 0, given: str = "", docker: Path | None = None) -> str:
-    environ = {**os.environ, **({} if docker is None else {"DOCKER_CONFIG": str(docker)})}
-    done = commands.moorage(*words, given=given, env=environ)
+    done = subprocess.run(
+        [sys.executable, "-m", "moorage", *words],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **({} if docker is None else {"DOCKER_CONFIG": str(docker)})},
+    )
     assert done.returncode == status, done
     assert "Traceback" not in done.stderr
     return done.stdout

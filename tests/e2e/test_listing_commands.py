@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from support import commands
 from support.components import need
 from support.daemon import Daemon
 from support.images import digest_of, image, platform_index, push_blobs, push_manifest
@@ -47,7 +46,9 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def moorage(*words: str, status: int = 0) -> str:
-    done = commands.moorage(*words, timeout_s=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "moorage", *words], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == status, done
     assert "Traceback" not in done.stderr
     return done.stdout if status == 0 else done.stderr

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import bcrypt
@@ -9,12 +10,14 @@ import pytest
 
 from e2e.images import build_image
 from e2e.wire import Wire
-from support import commands
 from support.daemon import Daemon
 
 
 def moorage(*args: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    return commands.moorage(*args, env={**os.environ, **environ})
+    command = [sys.executable, "-m", "moorage", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **environ}
+    )
 
 
 def test_a_password_file_named_by_variables_keeps_strangers_out(tmp_path: Path) -> None:

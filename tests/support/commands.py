@@ -4,6 +4,7 @@ To load them takes 0.2 s of CPU and more, and most commands a tenth of that for 
 So a process that has loaded them is copied (:mod:`support.ready_program`): words, variables, folder, files, signals,
 process id and exit status are the command's own.
 Tests of how a process begins start ``python -m moorage`` themselves, as do those that go on beside it or kill it.
+So do those of commands that ask a registry, which load so little that a copy would cost as much.
 """
 
 import contextlib

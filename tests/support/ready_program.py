@@ -7,23 +7,25 @@ import gc
 import importlib
 import json
 import os
-import pkgutil
 import runpy
 import signal
 import socket
 import sys
 
 LONGEST_REQUEST = 1 << 20
-_NOT_COMMANDS = {"moorage.cli.moorage_ctl"}  # A program of its own, which reads a variable as it is loaded.
-
-
-def load() -> None:
-    """Load what commands load as they begin; what a command needs besides it loads itself, as ever."""
-    for name in ("moorage.cli", "moorage.starting"):
-        package = importlib.import_module(name)
-        for found in pkgutil.iter_modules(package.__path__, f"{name}."):
-            if found.name not in _NOT_COMMANDS:
-                importlib.import_module(found.name)
+LOADED = (
+    "moorage.cli.checking",
+    "moorage.cli.config_command",
+    "moorage.cli.control",
+    "moorage.cli.database",
+    "moorage.cli.garbage_collecting",
+    "moorage.cli.storage",
+    "moorage.starting.check_start",
+    "moorage.starting.copy_start",
+    "moorage.starting.export_start",
+    "moorage.starting.import_start",
+)
+"""What commands that tests run load as they begin; what a command needs besides it loads itself, as ever."""
 
 
 def take_place(request: bytes, files: list[int]) -> None:
@@ -61,7 +63,8 @@ def serve(asking: socket.socket) -> bool:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The tests' own end is this one's.
-    load()
+    for module in LOADED:
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()  # A copy has pages of its own for what its collector looks at.
     if serve(socket.socket(fileno=int(sys.argv[1]))):

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 from moorage.api.collection_answers import ExplanationsAnswer
 from moorage.cli.gc_words import explained, shown_duration
 from moorage.client.reading import read_answer
-from support.commands import moorage
 from support.images import image, index, missing_digest, push_image, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -31,8 +31,9 @@ class Shell:
 
     def run(self, *args: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run ``moorage gc`` and check its status."""
+        command = [sys.executable, "-m", "moorage", "gc", *args]
         environ = {**os.environ, "MOORAGE_REGISTRY": self.registry.url, "NO_PROXY": "127.0.0.1"}
-        done = moorage("gc", *args, timeout_s=60, env=environ)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
         assert done.returncode == status, done
         assert "Traceback" not in done.stderr + done.stdout
         return done

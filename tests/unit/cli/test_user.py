@@ -1,12 +1,13 @@
 """``moorage user``: a file of passwords that the registry takes, and that stays as hidden as it was."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from moorage.auth.passwords import PasswordFile
-from support.commands import moorage
 from support.daemon import Daemon
 from support.registry_client import RegistryClient
 
@@ -14,8 +15,9 @@ BASIC = {"Authorization": "Basic YWRhOnNlY3JldA=="}  # ada:secret
 
 
 def user(*words: str | Path, given: bytes = b"secret\n", status: int = 0) -> str:
-    done = moorage("user", *words, given=given, timeout_s=60)
-    said = done.stdout + done.stderr
+    command = [sys.executable, "-m", "moorage", "user", *map(str, words)]
+    done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=60)
+    said = (done.stdout + done.stderr).decode()
     assert done.returncode == status, said
     assert "Traceback" not in said
     return said

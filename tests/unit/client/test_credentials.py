@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +18,6 @@ from moorage.auth.issuer import IssuerKeys, watch_bundle
 from moorage.auth.passwords import PasswordFile
 from moorage.auth.tokens import Verifier
 from moorage.client.credentials import Credentials, NotLoggedIn
-from support.commands import moorage
 from support.images import image, push_blobs, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -42,11 +43,12 @@ class Shell:
 
     def run(self, *args: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
         """Run ``moorage`` and return what it printed."""
+        command = [sys.executable, "-m", "moorage", *args]
         usual = {
             name: value for name, value in os.environ.items() if not name.startswith(("MOORAGE_", "DOCKER_", "XDG_"))
         }
         env = {**usual, "MOORAGE_REGISTRY": self.registry.url, "NO_PROXY": "127.0.0.1", **(environ or {})}
-        done = moorage(*args, timeout_s=60, env=env)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
         assert done.returncode == status, done
         assert "Traceback" not in done.stderr
         assert SECRET not in done.stdout + done.stderr

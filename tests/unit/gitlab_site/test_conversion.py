@@ -1,6 +1,9 @@
 """A site of GitLab's Linux package written as one of Moorage: the examples of the guide, and mistakes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,6 @@ from moorage.control.configuration import read_control
 from moorage.errors import ConfigurationError
 from moorage.gitlab_site.conversion import convert
 from moorage.starting.gitlab_site_start import SiteReport, SiteRequest, write_gitlab_site
-from support.commands import moorage
 
 SITE = "external_url 'https://gitlab.example.com'\n"
 REGISTRY = f"{SITE}registry_external_url 'https://gitlab.example.com:5050'\n"
@@ -368,7 +370,10 @@ def test_variables_of_the_service_are_quoted_for_a_shell(tmp_path: Path) -> None
 
 def test_the_command_prints_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
     (tmp_path / "gitlab.rb").write_text(f"{REGISTRY}registry['foo'] = 1\n")
-    found = moorage("config", "from-gitlab-rb", "gitlab.rb", "--to", "site", cwd=tmp_path, timeout_s=60)
+    command = [sys.executable, "-m", "moorage", "config", "from-gitlab-rb", "gitlab.rb", "--to", "site"]
+    found = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=False, timeout=60
+    )
     assert found.returncode == 0
     assert "new        site/config.yml" in found.stdout
     assert "next: include site/nginx.conf" in found.stdout

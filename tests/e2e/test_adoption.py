@@ -18,6 +18,7 @@ from e2e.tagged import assert_serves, one_of_each_kind, push
 from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, write_with
 from e2e.wire import Wire
 from support.clients import Skopeo
+from support.commands import moorage
 from support.components import need
 from support.daemon import Daemon
 from support.peer import COMMAND, Peer
@@ -45,8 +46,7 @@ def adopting(config: str) -> str:
 def adopt(folder: Path, config: str, *words: str) -> "subprocess.CompletedProcess[str]":
     path = folder / "adopt.yml"
     path.write_text(config)
-    line = [sys.executable, "-m", "moorage", "database", "adopt", *words, str(path)]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return moorage("database", "adopt", *words, path, cwd=folder)
 
 
 def wait_until(folder: Path, config: str, state: str) -> dict[str, object]:
@@ -100,8 +100,7 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
 
     assert "set database.adopt: true" in refused(tmp_path, plain)
     (tmp_path / "target.yml").write_text(sqlite_config(tmp_path / "target", tmp_path / "target.db"))
-    line = [sys.executable, "-m", "moorage", "storage", "copy", "adopt.yml", "target.yml"]
-    copied = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    copied = moorage("storage", "copy", "adopt.yml", "target.yml", cwd=tmp_path)
     assert (copied.returncode, "moorage database adopt status" in copied.stderr) == (2, True), copied.stderr
     without = yaml.safe_load(plain)
     del without["database"]

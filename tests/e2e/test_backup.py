@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from moorage.backup.backup_folder import BackupFolder
+from support import commands
 from support.images import Image, push_image
 from support.registry_client import RegistryClient
 from support.standalone import Standalone
@@ -27,8 +28,7 @@ BUSY_IMAGES = 15
 
 
 def moorage(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "moorage", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    return commands.moorage(*words, timeout_s=DEADLINE_S)
 
 
 def backed_up(up: Standalone, folder: Path) -> subprocess.CompletedProcess[str]:

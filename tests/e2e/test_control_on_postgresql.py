@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.commands import moorage
 from support.postgres import Postgres
 
 SECRET = "a-secret-of-tests-that-is-long-enough"
@@ -24,9 +25,7 @@ def configuration(tmp_path: Path, postgres: Postgres) -> Path:
 
 
 def control(configuration: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "moorage", "control", *words]
-    environ = {**os.environ, "MOORAGE_CONTROL": str(configuration)}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    return moorage("control", *words, env={**os.environ, "MOORAGE_CONTROL": str(configuration)})
 
 
 def test_tables_are_made_by_a_command_and_then_used(configuration: Path) -> None:

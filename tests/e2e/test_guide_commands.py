@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from support.commands import moorage
 from support.daemon import Daemon
 from support.images import push_image
 from support.ports import free_port
@@ -118,16 +119,7 @@ class GuidedSite:
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command in the folder where ``moorage up data`` was typed."""
-        return subprocess.run(
-            [sys.executable, "-m", "moorage", *words],
-            cwd=self.folder,
-            env=self.environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_S,
-        )
+        return moorage(*words, cwd=self.folder, env=self.environ, given=stdin, timeout_s=DEADLINE_S)
 
     def must(self, *words: str, stdin: str = "") -> str:
         """Run a command that has to succeed, and return what it has printed."""

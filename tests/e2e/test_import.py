@@ -18,6 +18,7 @@ from e2e.images import build_image
 from e2e.settings import config_for
 from e2e.tagged import assert_serves, one_of_each_kind, push
 from e2e.wire import Wire
+from support.commands import moorage
 from support.components import need
 from support.daemon import Daemon
 from support.peer import COMMAND, Peer
@@ -32,8 +33,7 @@ FILESYSTEM_LOCK = "docker/registry/lockfiles/filesystem-in-use"
 def command(folder: Path, config: str, *words: str, name: str = "import") -> "subprocess.CompletedProcess[str]":
     path = folder / "config.yml"
     path.write_text(config)
-    line = [sys.executable, "-m", "moorage", "database", name, *words, str(path)]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    return moorage("database", name, *words, path, cwd=folder, timeout_s=300)
 
 
 def done(folder: Path, config: str, *words: str) -> dict[str, object]:
@@ -98,8 +98,7 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
 
 def assert_nothing_differs(folder: Path) -> None:
     """A check right after an import is content; it counts the manifests that the import has left in storage."""
-    line = [sys.executable, "-m", "moorage", "check", "--json", str(folder / "config.yml")]
-    ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    ended = moorage("check", "--json", folder / "config.yml", cwd=folder, timeout_s=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     found = json.loads(ended.stdout)
     assert found["differences"] == {}

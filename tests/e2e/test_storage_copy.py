@@ -14,6 +14,7 @@ import yaml
 from e2e.images import build_image, build_index, write_layout
 from e2e.wire import Wire, eventually
 from support.clients import Skopeo
+from support.commands import moorage
 from support.daemon import Daemon
 from support.s3_stores import new_root, seaweed
 
@@ -38,7 +39,7 @@ def command(*words: str | Path) -> list[str]:
 
 
 def run(*words: str | Path, status: int = 0) -> dict[str, Any]:
-    ended = subprocess.run(command(*words, "--json"), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    ended = moorage("storage", *words, "--json", timeout_s=DEADLINE_S)
     assert ended.returncode == status, (ended.returncode, ended.stdout, ended.stderr[-4000:])
     assert "Traceback" not in ended.stdout + ended.stderr
     return json.loads(ended.stdout) if ended.stdout else {"error": ended.stderr}

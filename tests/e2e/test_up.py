@@ -23,6 +23,7 @@ from moorage.auth.tokens import mint
 from moorage.control.serving.first_folder import ISSUER, SERVICE
 from moorage.token_server.key_ring import KeyFolder, KeyRing
 from support.clients import Oras, Skopeo
+from support.commands import moorage
 from support.daemon import Daemon
 from support.images import push_image
 from support.registry_client import RegistryClient
@@ -84,18 +85,18 @@ def test_an_image_is_copied_to_a_path_whose_project_the_push_makes(
 ) -> None:
     layout = write_layout(tmp_path / "layout", {"1": build_image("copied")})
     skopeo.copy(f"oci:{layout}:1", f"docker://{up.registry}/root/copied:1", "--dest-creds", f"root:{up.password}")
-    command = [sys.executable, "-m", "moorage", "copy", f"{up.registry}/root/copied:1", f"{up.registry}/root/new:2"]
+    command = ["copy", f"{up.registry}/root/copied:1", f"{up.registry}/root/new:2"]
     environ = {**os.environ, "MOORAGE_USERNAME": "root", "MOORAGE_PASSWORD": up.password}
     environ["MOORAGE_REGISTRY"] = f"http://{up.registry}"
-    dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environ, check=False)
+    dry = moorage(*command, "--dry-run", env=environ)
     assert dry.returncode == 0, dry.stderr
     assert "does not let you pull from root/new: as far as a dry run can tell it is not there" in dry.stderr
     assert up.command("project", "list", "--json").stdout.count('"root/new"') == 0
     environ["MOORAGE_PASSWORD"] = "another"
-    dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environ, check=False)
+    dry = moorage(*command, "--dry-run", env=environ)
     assert dry.returncode == 1, dry.stderr
     environ["MOORAGE_PASSWORD"] = up.password
-    ended = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    ended = moorage(*command, env=environ)
     assert ended.returncode == 0, ended.stderr
     skopeo("inspect", "--tls-verify=false", "--creds", f"root:{up.password}", f"docker://{up.registry}/root/new:2")
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from support.commands import moorage
+
 DEADLINE_S = 120.0
 
 
@@ -15,7 +17,7 @@ def command(*words: str | Path) -> list[str]:
 
 def run(*words: str | Path, status: int) -> "subprocess.CompletedProcess[str]":
     """Run it to its end, and check its status; it never shows a traceback."""
-    ended = subprocess.run(command(*words), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    ended = moorage("check", *words, timeout_s=DEADLINE_S)
     assert ended.returncode == status, (ended.returncode, ended.stdout, ended.stderr[-4000:])
     assert "Traceback" not in ended.stdout + ended.stderr
     return ended

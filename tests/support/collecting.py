@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from support.commands import moorage
+
 DEADLINE_S = 120.0
 
 
@@ -16,14 +18,7 @@ def command(config: Path, *options: str) -> list[str]:
 
 def run(config: Path, *options: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
     """Run it to its end; it never shows a traceback."""
-    ended = subprocess.run(
-        command(config, *options),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-        env={**os.environ, **(env or {})},
-    )
+    ended = moorage("garbage-collect", *options, config, env={**os.environ, **(env or {})}, timeout_s=DEADLINE_S)
     assert "Traceback" not in ended.stdout + ended.stderr, ended.stderr[-4000:]
     return ended
 

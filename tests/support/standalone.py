@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from support.commands import moorage
 from support.ports import free_port
 from support.server_under_test import ServerUnderTest
 
@@ -69,9 +70,8 @@ class Standalone(ServerUnderTest):
 
     def command(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run ``moorage control`` on its configuration."""
-        command = [sys.executable, "-m", "moorage", "control", *words]
         environ = {**os.environ, "MOORAGE_CONTROL": str(self.data / "control.yml")}
-        return subprocess.run(command, env=environ, input=stdin, capture_output=True, text=True, check=False)
+        return moorage("control", *words, env=environ, given=stdin)
 
     def printed(self) -> Sequence[str]:
         """The lines that it has told people, without its logs."""

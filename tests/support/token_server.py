@@ -15,6 +15,7 @@ import bcrypt
 import yaml
 
 from support.answering import status_of
+from support.commands import moorage
 from support.daemon import START_DEADLINE_S, STOP_DEADLINE_S
 from support.ports import free_port
 from support.server_under_test import ServerUnderTest
@@ -84,8 +85,7 @@ class TokenServer(ServerUnderTest):
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``moorage token <words>``."""
-        command = [sys.executable, "-m", "moorage", "token", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return moorage("token", *words, timeout_s=60)
 
     def start(self) -> None:
         before = self.log.count("listening")

@@ -23,6 +23,7 @@ from moorage.metadata.schema.chains import CHAINS
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
 from moorage.work.reports import WorkReports
+from support.commands import moorage
 from support.daemon import Daemon
 from support.images import Image, push_image
 from support.postgres import Postgres, settings_for
@@ -30,11 +31,6 @@ from support.registry_client import RegistryClient
 
 APP = "group/app"
 SECRET = "a-secret-of-tests-that-is-long-enough"
-
-
-def moorage(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "moorage", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def write_places(folder: Path, postgres: Postgres, *, registry: str, control: str) -> Path:

@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.commands import moorage
 
 GOOD = "version: 0.1\nstorage: inmemory\nhttp: {addr: '127.0.0.1:5000'}\n"
 ODD = f"{GOOD}htpp: {{addr: ':1'}}\ncompatibility: {{schema1: {{signingkeyfile: /key.json, enabled: true}}}}\n"
@@ -15,9 +16,8 @@ BAD = "storage: inmemory\nhttp: {prefix: registry}\n"
 
 
 def check(*args: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "moorage", "config", "check", *args]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**clean, **environ})
+    found = moorage("config", "check", *args, timeout_s=60, env={**clean, **environ})
     assert "Traceback" not in found.stderr + found.stdout
     return found
 

@@ -89,6 +89,8 @@ def test_sizes_count_what_is_shared_once(address: str) -> None:
         "group/app": first,
         "other": first,
     }
+    for host in (address, f"{address}/", f"http://{address}"):
+        assert json.loads(moorage("du", "--json", host)) == every
 
 
 def test_a_tag_that_is_deleted_is_gone_or_it_is_said_why_not(address: str, request: pytest.FixtureRequest) -> None:

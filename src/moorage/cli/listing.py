@@ -14,6 +14,7 @@ from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import say_none
 from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
+from moorage.client.places import is_host_alone
 
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
 image_app = typer.Typer(help="Images of a registry.", no_args_is_help=True, rich_markup_mode=None)
@@ -76,7 +77,7 @@ def show(
 @reported()
 def du(
     place: Annotated[
-        str | None, typer.Argument(metavar="[HOST/]REPO", help="One repository; if not given, all of the catalogue.")
+        str | None, typer.Argument(metavar="[HOST/][REPO]", help="One repository; else all of the catalogue.")
     ] = None,
     *,
     ca: CA = None,
@@ -88,8 +89,8 @@ def du(
     """
     from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
-    if place is None:
-        remote = reach(None, ca=ca)
+    if place is None or is_host_alone(place):
+        remote = reach(place, ca=ca)
         repositories = list(pages(remote, "/v2/_catalog", "repositories"))
     else:
         remote, found = connect(place, ca=ca)

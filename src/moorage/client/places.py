@@ -31,6 +31,18 @@ def read_place(text: str) -> ImagePlace:
     return ImagePlace(_url(scheme, host), repository, tag, digest)
 
 
+def is_host_alone(text: str) -> bool:
+    """Return whether *text* names a registry and nothing in it, where no tag is asked for: HOST/, HOST:PORT or a URL.
+
+    A name with dots alone may be a repository, as for docker.
+    """
+    _, is_url, rest = text.rpartition("://")
+    host, slash, path = rest.partition("/")
+    name, _, port = host.rpartition(":")
+    has_port = port.isdecimal() and (name == "localhost" or "." in name or name.startswith("["))
+    return not path and bool(host) and (bool(is_url or slash) or has_port)
+
+
 def found_place(place: ImagePlace) -> ImagePlace:
     """Return where a place really is: Docker Hub has its images elsewhere than its name says, and names without one.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moorage.client.docker_config import LoginFiles
-from moorage.client.places import found_place, login_name_of, read_place
+from moorage.client.places import found_place, is_host_alone, login_name_of, read_place
 
 HUB = "https://registry-1.docker.io"
 
@@ -33,3 +33,25 @@ def test_the_credentials_of_docker_hub_are_found_where_docker_keeps_them(tmp_pat
     login = LoginFiles((file,), {}).find(login_name_of(HUB))
     assert login is not None
     assert (login.username, login.password) == ("ada", "s3cr3t")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_host"),
+    [
+        ("localhost:5000", True),
+        ("registry.example:5000", True),
+        ("[::1]:5000", True),
+        ("registry.example/", True),
+        ("http://registry", True),
+        ("", False),
+        ("/", False),
+        ("app", False),
+        ("app:1", False),
+        ("my.app", False),
+        ("my.app:v1", False),
+        ("localhost:5000/app", False),
+        ("http://registry/app", False),
+    ],
+)
+def test_a_host_is_told_from_a_repository(text: str, *, is_host: bool) -> None:
+    assert is_host_alone(text) == is_host

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from moorage.integrity.named_links import named_links
 from moorage.integrity.references import References
-from moorage.oci.digests import Digest, digest_or_none
+from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-from moorage.storage.walk import entries_of, repository_folders
+from moorage.storage.walk import repository_folders
 
 _FRESH_S = 60.0
 _SHARE = 10
@@ -64,11 +65,9 @@ class LinkedElsewhere:
         try:
             async for name in repository_folders(self._storage):
                 for folder in (paths.layers(name), paths.revisions(name)):
-                    async for algorithm in entries_of(self._storage, folder):
-                        async for entry in entries_of(self._storage, f"{folder}/{algorithm.name}"):
-                            digest = digest_or_none(f"{algorithm.name}:{entry.name}")
-                            if digest is not None:
-                                references.add(digest)
+                    async for _, digest in named_links(self._storage, folder):
+                        if digest is not None:
+                            references.add(digest)
         except BaseException:
             references.close()
             raise

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from moorage.errors import BackendError, ManifestInvalid, PathUnknown, TagInvalid
 from moorage.integrity.findings import Finding, FindingKind, Note
+from moorage.integrity.named_links import named_links
 from moorage.integrity.progress import CheckProgress
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stat_of, stored_blobs
-from moorage.oci.digests import Digest, digest_or_none, linked_digest
+from moorage.oci.digests import Digest, linked_digest
 from moorage.oci.mentions import mentions
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
@@ -65,7 +66,7 @@ class LinkCheck:
         async for finding in self._manifests(name, progress, references):
             yield finding
         folder = f"{paths.repository(name)}/_layers"
-        async for path, digest in self._digests(folder):
+        async for path, digest in named_links(self._storage, folder):
             if digest is None:
                 yield _finding(FindingKind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
             elif odd := await self._odd(name, path, digest, FindingKind.LAYER_DANGLING):
@@ -76,7 +77,7 @@ class LinkCheck:
     async def _manifests(
         self, name: RepositoryName, progress: CheckProgress, references: References
     ) -> AsyncIterator[Finding]:
-        async for path, digest in self._digests(f"{paths.manifests(name)}/revisions"):
+        async for path, digest in named_links(self._storage, paths.revisions(name)):
             if digest is None:
                 yield _finding(FindingKind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
                 continue
@@ -193,14 +194,6 @@ class LinkCheck:
                 progress.moved(share_of(found.place))
         except PathUnknown:
             return
-
-    async def _digests(self, folder: str) -> AsyncIterator[tuple[str, Digest | None]]:
-        """The link files below a folder, and what they are named by; None: by no digest."""
-        async for algorithm in entries_of(self._storage, folder):
-            async for entry in entries_of(self._storage, f"{folder}/{algorithm.name}"):
-                path = f"{folder}/{algorithm.name}/{entry.name}"
-                digest = digest_or_none(f"{algorithm.name}:{entry.name}")
-                yield (path, None) if digest is None else (f"{path}/link", digest)
 
     async def _link(self, path: str) -> _Link | None:
         try:

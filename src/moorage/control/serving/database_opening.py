@@ -14,12 +14,11 @@ from moorage.control.configuration import LoadedControl, read_control
 from moorage.control.current import start_django
 from moorage.errors import ConfigurationError, Mistake
 from moorage.private_files import make_private
+from moorage.text_encodings import mistake_of_encoding
 
 _LOCK = 0x6D6F_6F72
 """A number that no other program of this database is to use for a lock of its own."""
 
-_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
-"""Of PostgreSQL: those that take any text."""
 _PATIENCE = "10min"
 _SHOWN = 5
 
@@ -127,12 +126,8 @@ def _refuse_encoding() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_encoding")
         (encoding,) = cursor.fetchone()
-    if encoding not in _ENCODINGS:
-        message = (
-            f"the database is encoded in {encoding}, which does not have every character of names; make one by "
-            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and load a dump of this one into it"
-        )
-        raise ConfigurationError([Mistake("database", message)])
+    if (mistake := mistake_of_encoding(encoding, key="database", lack="of names")) is not None:
+        raise ConfigurationError([mistake])
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from moorage.errors import ConfigurationError, DatabaseUnavailable, MigrationFai
 from moorage.metadata.schema.alembic_steps import MigrationSteps
 from moorage.metadata.schema.chains import GITLABS, Applied, Chains, ChainStep, Direction, refused
 from moorage.sql.database_place import PostgresSettings
-from moorage.sql.postgres.postgres_check import mistake_of_encoding
+from moorage.sql.postgres.postgres_check import refused_encoding
 from moorage.sql.postgres.postgres_connect import Connector
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS
 
@@ -144,7 +144,7 @@ async def read_history(settings: PostgresSettings, chains: Chains) -> Sequence[A
 async def _refuse_unfit(connection: AsyncConnection) -> None:
     if (await connection.execute(_OTHERS)).scalar_one():
         raise refused(GITLABS)
-    mistake = mistake_of_encoding((await connection.execute(_ENCODING)).scalar_one())
+    mistake = refused_encoding((await connection.execute(_ENCODING)).scalar_one())
     if mistake is not None:
         raise ConfigurationError([mistake])
 

@@ -10,11 +10,10 @@ from moorage.permissions import reason_of
 from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_connect import addresses_of, describe, open_connection
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS
+from moorage.text_encodings import mistake_of_encoding
 
 MINIMUM_VERSION = 15
 
-_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
-"""Those that take any text: the second keeps the bytes that it is given."""
 _FILES = ("sslcert", "sslkey", "sslrootcert")
 
 
@@ -52,15 +51,9 @@ async def check_server(settings: PostgresSettings, *, minimum_version: int = MIN
     raise DatabaseUnavailable(msg)
 
 
-def mistake_of_encoding(encoding: str) -> Mistake | None:
-    """Say why a database of this encoding (``server_encoding``) cannot be used; None: it can."""
-    if encoding in _ENCODINGS:
-        return None
-    return Mistake(
-        "database.dbname",
-        f"the database is encoded in {encoding}, which does not have every character that an image may show; make one "
-        "by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and load a dump of this one into it",
-    )
+def refused_encoding(encoding: str) -> Mistake | None:
+    """Say why a database of this encoding (``server_encoding``) cannot be a registry's; None: it can."""
+    return mistake_of_encoding(encoding, key="database.dbname", lack="that an image may show")
 
 
 def _unreadable_files(settings: PostgresSettings) -> list[Mistake]:
@@ -110,6 +103,6 @@ async def _mistake_of(connection: asyncpg.Connection, minimum_version: int) -> M
     is_in_recovery, encoding = found
     if is_in_recovery:
         return Mistake("database.host", "the database is in read-only mode (in recovery)")
-    if (mistake := mistake_of_encoding(encoding)) is not None:
+    if (mistake := refused_encoding(encoding)) is not None:
         return mistake
     return None

@@ -13,8 +13,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from moorage.cache.remembered import Remembered
 from moorage.web.head_sizes import head_bytes
 
-LIMIT_BYTES = 1 << 20
-"""Memory for the heads that a worker remembers, about: 400, and 220 where each has a token."""
+LIMIT_BYTES = 512 << 10
+"""Memory for the heads that a worker remembers, about: 200, and 110 where each has a token."""
 
 _PARSED_BYTES = 2200
 """Memory that a head takes besides its text and its values: the map of its headers, its URL, the entry."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from moorage.cache.remembered import Remembered
 from moorage.sql.base import Row
 
-_LIMIT_BYTES = 1 << 20
+_LIMIT_BYTES = 512 << 10
 _ROW_BYTES = 768
 """Bytes that a row takes besides its values, about."""
 _LARGE_BYTES = 128 << 10

@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from support.components import need
 from support.daemon import Daemon
 from support.oidc_provider import CLIENT_ID, CLIENT_SECRET, oidc_provider
-from support.pages_site import PagesSite, push_site_images
+from support.pages_site import WAIT_MS, PagesSite, push_site_images
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_daemon: Daemon) -> Ite
 def browser() -> Iterator[Browser]:
     """Debian's chromium. It ends with the module: its loop must not be there for tests that have their own."""
     need("chromium")
+    expect.set_options(timeout=WAIT_MS)
     args = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=args)

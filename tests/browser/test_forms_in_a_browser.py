@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect
 
-from browser.test_pages_in_a_browser import WAIT_MS, WIDE, context_of
-from support.pages_site import KIMS_PASSWORD, PagesSite
+from browser.test_pages_in_a_browser import WIDE, context_of
+from support.pages_site import KIMS_PASSWORD, WAIT_MS, PagesSite
 
 pytestmark = pytest.mark.xdist_group("browser")
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
 from support.daemon import Daemon
-from support.pages_site import PagesSite
+from support.pages_site import WAIT_MS, PagesSite
 from support.registry_work import registry_at_work, write_check
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -21,7 +21,6 @@ AXE = Path("/usr/local/share/moorage-tests/axe.min.js")
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 LARGE: ViewportSize = {"width": 3840, "height": 2160}
-WAIT_MS = 60_000
 PAGES = {
     "home": ("ada", "/"),
     "projects": ("ada", "/projects"),

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.pages_site import KIMS_PASSWORD, PagesSite
+from support.pages_site import KIMS_PASSWORD, WAIT_MS, PagesSite
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-WAIT_MS = 60_000
 
 
 class Key:
@@ -38,7 +36,6 @@ def page(browser: Browser, site: PagesSite) -> Iterator[Page]:
     """A page of someone who is not signed in, at a name: browsers give keys to no bare address."""
     context = browser.new_context(base_url=site.url.replace("127.0.0.1", "localhost"))
     context.set_default_timeout(WAIT_MS)
-    expect.set_options(timeout=WAIT_MS)
     yield context.new_page()
     context.close()
 

@@ -47,10 +47,10 @@ def link(blob: bytes) -> Sequence[object]:
     return PATH, blob, 5, 1, datetime.now(UTC), 0
 
 
-def put(layers: Sequence[bytes], children: Sequence[bytes] = ()) -> Sequence[object]:
-    """Arguments of ``put_manifest``, of an image with a tag."""
+def put(layers: Sequence[bytes], *, children: Sequence[bytes] = (), absent: Sequence[bytes] = ()) -> Sequence[object]:
+    """Arguments of ``put_manifest``, of an image with a tag; what is *absent* may be so."""
     of_config = (layers[0], "application/vnd.oci.image.config.v1+json", b"{}")
-    needed = ([*layers[1:]], [*children], ["latest"], [*layers, *children])
+    needed = ([*layers[1:], *absent], [*children, *absent], ["latest"], [*layers, *children])
     return (PATH, digest(), "", "", os.urandom(9), 5, *of_config, None, None, *needed, datetime.now(UTC), "", "", "")
 
 
@@ -98,12 +98,14 @@ async def test_a_session_that_saw_an_empty_database_reads_as_little_once_it_is_f
     blobs = await pushed(session, 3)
     statement = await session.prepare(QUERIES["put_manifest"].postgres)
     for _ in range(CUSTOM_PLANS + 1):
-        first = put(blobs)
+        first = put(blobs, absent=[digest()])
         assert await statement.fetchval(*first) == []
+    child = first[1]
+    assert isinstance(child, bytes)
     await asyncio.to_thread(postgres.psql, FILLED, await session.fetchval("SELECT current_database()"))
     known = await session.prepare(QUERIES["known_blobs"].postgres)
     async with session.transaction():
-        assert await statement.fetchval(*put(blobs, [first[1]])) == []
+        assert await statement.fetchval(*put(blobs, children=[child], absent=[digest()])) == []
         assert len(await known.fetch(PATH, [*blobs, digest()])) == len(blobs)
         read = dict(await session.fetch(READ))
     assert {table: rows for table, rows in read.items() if rows > 100} == {}

@@ -107,9 +107,10 @@ BEGIN
             SELECT 1 FROM manifests WHERE repository_id = v_repository AND digest = wanted FOR KEY SHARE) AS held;
     END IF;
     SELECT coalesce(array_agg(wanted), '{}') INTO v_missing FROM unnest(p_required) AS wanted
-        WHERE NOT EXISTS (SELECT 1 FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
-                WHERE b.digest = wanted AND b.missing_since IS NULL
-                    AND rb.repository_id = v_repository AND rb.deleted_at IS NULL LIMIT 1 OFFSET 0)
+        WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = wanted AND b.missing_since IS NULL AND EXISTS (
+                SELECT 1 FROM repository_blobs rb
+                WHERE rb.repository_id = v_repository AND rb.blob_id = b.id AND rb.deleted_at IS NULL LIMIT 1 OFFSET 0)
+                LIMIT 1 OFFSET 0)
             AND NOT EXISTS (SELECT 1 FROM manifests m
                 WHERE m.repository_id = v_repository AND m.digest = wanted AND m.deleted_at IS NULL LIMIT 1 OFFSET 0);
     IF cardinality(v_missing) > 0 THEN
@@ -156,18 +157,21 @@ BEGIN
     END IF;
     -- What was not required may be absent; it is needed all the same once it comes. It may have come since the
     -- statements above: absent is what they did not write.
-    v_loose := ARRAY(SELECT unnest(p_blobs || p_children || p_config) EXCEPT SELECT unnest(p_required));
-    IF cardinality(v_loose) > 0 THEN
+    IF NOT (p_blobs || p_children || p_config) <@ p_required THEN
+        v_loose := ARRAY(SELECT unnest(p_blobs || p_children || p_config) EXCEPT SELECT unnest(p_required));
         DELETE FROM sparse_references WHERE manifest_id = v_manifest;
         INSERT INTO sparse_references (digest, repository_id, manifest_id)
             SELECT wanted, v_repository, v_manifest FROM unnest(v_loose) AS wanted
             WHERE wanted IS NOT NULL AND wanted <> p_digest
-                AND NOT EXISTS (SELECT 1 FROM layers l JOIN blobs b ON b.id = l.blob_id
-                    WHERE l.manifest_id = v_manifest AND b.digest = wanted)
+                AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = wanted AND EXISTS (
+                    SELECT 1 FROM layers l WHERE l.manifest_id = v_manifest AND l.blob_id = b.id LIMIT 1 OFFSET 0)
+                    LIMIT 1 OFFSET 0)
                 AND NOT EXISTS (SELECT 1 FROM manifests m JOIN blobs b ON b.id = m.config_blob_id
-                    WHERE m.id = v_manifest AND b.digest = wanted)
-                AND NOT EXISTS (SELECT 1 FROM manifest_references r JOIN manifests c ON c.id = r.child_id
-                    WHERE r.parent_id = v_manifest AND c.digest = wanted)
+                    WHERE m.id = v_manifest AND b.digest = wanted LIMIT 1 OFFSET 0)
+                AND NOT EXISTS (SELECT 1 FROM manifests c
+                    WHERE c.repository_id = v_repository AND c.digest = wanted AND EXISTS (
+                    SELECT 1 FROM manifest_references r WHERE r.parent_id = v_manifest AND r.child_id = c.id
+                    LIMIT 1 OFFSET 0) LIMIT 1 OFFSET 0)
             ON CONFLICT DO NOTHING;
     END IF;
     IF v_action IS NOT NULL THEN

@@ -1,6 +1,7 @@
 -- What a push does is planned once by each session, and not each time.
 
--- Not in SQL: such a function is parsed and planned anew by each statement that calls it; one in PL/pgSQL by each session.
+-- Not in SQL: such a function is parsed and planned anew by each statement that calls it, and one in PL/pgSQL by each
+-- session.
 CREATE OR REPLACE FUNCTION gc_review_after_v1(wanted text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN now() + coalesce((SELECT value FROM gc_review_after_defaults WHERE event = wanted), 86400000000)
@@ -36,7 +37,7 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO blobs (digest, size, created_at) VALUES (p_digest, p_size, p_now)
-        ON CONFLICT DO NOTHING RETURNING id INTO v_blob;
+        ON CONFLICT (digest) DO NOTHING RETURNING id INTO v_blob;
     IF FOUND THEN
         -- Nobody else knows the blob's number yet: no repository can have it.
         INSERT INTO repository_blobs (repository_id, blob_id, created_at)
@@ -70,8 +71,8 @@ END $$;
 -- Returns what is required and not there: then nothing was written. Plans are kept, where for its lists there would be
 -- new ones each time; and each digest of a list is looked up by itself, so that a plan that was made while tables were
 -- empty is good when they are full.
-CREATE OR REPLACE FUNCTION put_manifest_v2(p_path text, p_digest bytea, p_media_type text, p_artifact_type text, p_payload bytea,
-    p_total_size bigint, p_config bytea, p_config_media_type text, p_config_payload bytea, p_subject bytea,
+CREATE OR REPLACE FUNCTION put_manifest_v2(p_path text, p_digest bytea, p_media_type text, p_artifact_type text,
+    p_payload bytea, p_total_size bigint, p_config bytea, p_config_media_type text, p_config_payload bytea, p_subject bytea,
     p_annotations text, p_blobs bytea[], p_children bytea[], p_tags text[], p_required bytea[], p_now timestamptz,
     p_request_id text, p_actor text, p_reason text) RETURNS bytea[] LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan AS $$

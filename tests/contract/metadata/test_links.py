@@ -49,6 +49,17 @@ class TestLink:
             for name in (NAME, OTHER, None):
                 assert await sql.links.find(name, digest) == LinkedBlob(1)
 
+    async def test_what_is_placed_again_unexpected_is_there_again_as_it_is(self, sql: SqlStore) -> None:
+        digest = await push_blob(sql, b"x")
+        await push_blob(sql, b"x", name=OTHER)
+        await sql.links.unlink(NAME, digest, cause=NOBODY)
+        await sql.database.write(query("UPDATE blobs SET missing_since = created_at, size = 2 RETURNING id"))
+        assert [await sql.links.find(name, digest) for name in (NAME, OTHER)] == [None, None]
+        watch = await sql.links.watch()
+        assert watch is not None
+        assert await sql.links.link(NAME, digest, watch, size_bytes=1)
+        assert [await sql.links.find(name, digest) for name in (NAME, OTHER)] == [LinkedBlob(1), LinkedBlob(1)]
+
     async def test_a_mount_keeps_the_size_that_is_noted(self, sql: SqlStore) -> None:
         digest = await push_blob(sql, b"x")
         assert await sql.links.mount(OTHER, digest, source=NAME)

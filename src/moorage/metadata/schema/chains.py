@@ -146,6 +146,7 @@ CHAINS = Chains(
             Migration("0009_placed_blobs", oldest_code=3),
             Migration("0010_very_many_notices", oldest_code=3),
             Migration("0011_import_statistics", oldest_code=3),
+            Migration("0012_kept_plans", oldest_code=3),
         ),
     ),
     post=Chain("post-deployment", _HERE / "post"),

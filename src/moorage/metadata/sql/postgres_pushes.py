@@ -1,6 +1,6 @@
 """A push into PostgreSQL: each a statement, as the way to the server costs more than what it does there.
 
-The functions are made by migrations: ``link_blob_v2``, ``link_placed_blob_v1`` and ``put_manifest_v2`` do what
+The functions are made by migrations: ``link_blob_v2``, ``link_placed_blob_v2`` and ``put_manifest_v2`` do what
 ``sqlite_pushes.py`` does in steps.
 """
 
@@ -29,10 +29,10 @@ class PostgresPushes(PushWriter):
         query, lists = (f"{query}_telling", as_lists(told)) if told else (query, ())
         arguments = (name.text, link.digest, link.size_bytes, link.token, link.at, *watched)
         rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
-        is_linked, is_wrong = rows[0]
-        if is_linked and is_wrong:
+        is_right = rows[0][0]
+        if is_right is False:
             await self._database.write(QUERIES["mend_size"], link.digest, link.size_bytes, repository=name.text)
-        return bool(is_linked)
+        return is_right is not None
 
     async def put_manifest(
         self, name: RepositoryName, change: ManifestChange, *, told: Sequence[Notice]

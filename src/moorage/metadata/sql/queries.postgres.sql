@@ -1,5 +1,27 @@
 -- What PostgreSQL does in one round trip, by the functions of the first migration.
 
+-- Each digest is looked up by itself. Of a list within a list the planner knows no length: so it keeps its plan, where
+-- for each list that came it would make a new one, which costs more than it finds.
+-- known_blobs --
+SELECT wanted.digest, own.size FROM unnest(ARRAY(SELECT unnest($2::bytea[]))) AS wanted (digest)
+CROSS JOIN LATERAL (
+    SELECT b.size FROM blobs b
+    WHERE b.digest = wanted.digest AND b.missing_since IS NULL AND EXISTS (
+        SELECT 1 FROM repository_blobs rb WHERE rb.repository_id = (SELECT id FROM repositories WHERE path = $1)
+            AND rb.blob_id = b.id AND rb.deleted_at IS NULL
+        LIMIT 1 OFFSET 0)
+    OFFSET 0
+) AS own;
+
+-- known_manifests --
+SELECT wanted.digest FROM unnest(ARRAY(SELECT unnest($2::bytea[]))) AS wanted (digest)
+CROSS JOIN LATERAL (
+    SELECT 1 FROM manifests m
+    WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.digest = wanted.digest
+        AND m.deleted_at IS NULL
+    OFFSET 0
+) AS own;
+
 -- No row: garbage collection is removing the bytes of this digest right now.
 -- expect_blob --
 INSERT INTO gc_blob_review_queue (digest, review_after, event, life)
@@ -33,9 +55,10 @@ WHERE l.blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AND m.id 
 SELECT m.id, m.digest, true FROM manifests m
 WHERE m.config_blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AND m.id > $3 LIMIT $4;
 
--- The last column: whether the size that was noted is wrong, as the bytes have just been hashed.
+-- Null: not linked. Otherwise whether the size that was noted is right, as the bytes have just been hashed.
 -- link_blob --
-SELECT link_blob_v2($1, $2, $3, $4, $5), (SELECT size <> $3 FROM blobs WHERE digest = $2);
+SELECT CASE WHEN link_blob_v2($1, $2, $3, $4, $5)
+    THEN coalesce((SELECT size = $3 FROM blobs WHERE digest = $2), true) END;
 
 -- The same, and the notices of it in the same statement: each a place in six lists, written in their order.
 -- link_blob_telling --
@@ -48,23 +71,23 @@ WITH linked AS MATERIALIZED (
         WITH ORDINALITY AS n (endpoint, lane, event_id, action, artifact, payload, place)
     WHERE linked.done ORDER BY n.place
 )
-SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
+SELECT CASE WHEN done THEN coalesce((SELECT size = $3 FROM blobs WHERE digest = $2), true) END FROM linked;
 
 -- As the two above, for a blob that was not expected; $6: the number of removals.
 -- link_placed_blob --
-SELECT link_placed_blob_v1($1, $2, $3, $4, $5, $6), (SELECT size <> $3 FROM blobs WHERE digest = $2);
+SELECT link_placed_blob_v2($1, $2, $3, $4, $5, $6);
 
 -- link_placed_blob_telling --
 WITH linked AS MATERIALIZED (
-    SELECT link_placed_blob_v1($1, $2, $3, $4, $5, $6) AS done
+    SELECT link_placed_blob_v2($1, $2, $3, $4, $5, $6) AS is_right
 ), told AS (
     INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
     SELECT n.endpoint, n.lane, n.event_id, n.action, n.artifact, $5::timestamptz, n.payload
     FROM linked CROSS JOIN unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
         WITH ORDINALITY AS n (endpoint, lane, event_id, action, artifact, payload, place)
-    WHERE linked.done ORDER BY n.place
+    WHERE linked.is_right IS NOT NULL ORDER BY n.place
 )
-SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
+SELECT is_right FROM linked;
 
 -- mend_size --
 UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;

@@ -23,6 +23,10 @@ _DIGESTS = {
     "0008_large_repositories.postgres": "88099dbf7cfd83a7",
     "0009_placed_blobs.sqlite": "0643308c43bcd3e1",
     "0009_placed_blobs.postgres": "92b2f0d43b82bcc3",
+    "0010_very_many_notices.sqlite": "de4d69ff5fd72496",
+    "0010_very_many_notices.postgres": "de4d69ff5fd72496",
+    "0011_import_statistics.sqlite": "5382ba23f1d3f692",
+    "0011_import_statistics.postgres": "8b992f35bafba2ef",
 }
 """The beginning of each text's SHA-256. A new migration is added here with the next one, or with a release."""
 

@@ -191,9 +191,52 @@ def test_a_project_goes_after_its_images(shared_daemon: Daemon, registry: Contro
     assert entry.actor_name == COMMAND_LINE.name
 
 
-def test_a_project_without_images_goes_at_once() -> None:
+def test_a_project_without_images_goes_at_once(registry: ControlRegistry) -> None:
+    del registry
     project = new_project()
     assert changes.delete_project_with_images(project, by=COMMAND_LINE) is True
+    assert not Project.objects.filter(pk=project.pk).exists()
+
+
+def test_images_that_no_record_knows_go_with_their_project_and_are_not_left_to_the_next_one(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    project = new_project()
+    namespace, name = project.namespace, project.path
+    paths = [project.full_path, f"{project}/web", f"{project}/far/too/deep"]
+    for path in paths:
+        push_tags(shared_daemon.address, path, "1")
+    assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
+    run_until_idle([ProjectsDeletion(), ImageDeletion()], clock.turn)
+    assert not Project.objects.filter(pk=project.pk).exists()
+    assert [registry.tag_names(path) for path in paths] == [[], [], []]
+    assert changes.ensure_root_repository(new_project(namespace, name)) is None
+
+
+def test_images_that_no_record_knows_go_with_the_group(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    group = new_group()
+    project, other = new_project(group), new_project(new_group("below", parent=group))
+    push_tags(shared_daemon.address, f"{other}/web", "1")
+    assert changes.delete_group_with_images(group, by=COMMAND_LINE, now=clock.now) is False
+    run_until_idle([ProjectsDeletion(), ImageDeletion(), GroupsDeletion()], clock.turn)
+    assert registry.tag_names(f"{other}/web") == []
+    assert not Project.objects.filter(pk__in=[project.pk, other.pk]).exists()
+
+
+def test_a_project_without_records_waits_for_a_registry_that_does_not_answer(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    project = new_project()
+    push_tags(shared_daemon.address, project.full_path, "1")
+    with registry_at(f"http://127.0.0.1:{free_port()}"):
+        assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
+        run_until_idle([ProjectsDeletion(), ImageDeletion()], clock.turn)
+    assert Project.objects.filter(pk=project.pk).exists()
+    clock.move(minutes=5)
+    run_until_idle([ProjectsDeletion(), ImageDeletion()], clock.turn)
+    assert registry.tag_names(project.full_path) == []
     assert not Project.objects.filter(pk=project.pk).exists()
 
 

@@ -1,0 +1,57 @@
+"""Images of the registry that no record tells of: from before it had accounts, or pushed as a deletion went on.
+
+Whoever takes the path of a project that is gone would have what was left there, so all of it goes first.
+"""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import transaction
+
+from moorage.control.audit.actors import Actor
+from moorage.control.audit.changes import record
+from moorage.control.images.models import ImageRepository
+from moorage.control.images.rules import is_within
+from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.models import Project
+from moorage.control.registry.connection import the_registry
+from moorage.control.registry.registry_errors import RegistryError
+
+
+def is_known_empty(place: Project | Namespace) -> bool:
+    """Return whether the registry says that it has no image in a place; one that does not answer says nothing."""
+    try:
+        return next(_paths_in(place), None) is None
+    except RegistryError:
+        return False
+
+
+def record_unrecorded(project: Project, *, by: Actor) -> None:
+    """Have a record of each repository of a project in which the registry has a tag.
+
+    Raises:
+        RegistryError: the registry does not answer as it should.
+    """
+    known = set(ImageRepository.objects.of_project(project).values_list("name", flat=True))
+    names = {path.removeprefix(project.full_path.lower()).removeprefix("/") for path in _paths_in(project)}
+    # Of any depth: nobody reaches those that are too deep, until something else has the path.
+    for name in sorted(names - known):
+        with transaction.atomic():
+            made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
+            if is_new:
+                record("container_repository_created", made, by=by)
+
+
+def _paths_in(place: Project | Namespace) -> Iterator[str]:
+    """The repositories with a tag. A registry without GitLab's API has no such list: a project's own path is asked for.
+
+    Source: GitLab features RDL-010.
+    """
+    if not settings.MOORAGE.configuration.registry.enabled:
+        return
+    registry, path = the_registry(), place.full_path.lower()
+    if registry.info().has_gitlab_api:
+        yield from (found.path for found in registry.all_repositories(path) if is_within(found.path, path))
+        return
+    projects = [place] if isinstance(place, Project) else Project.objects.within(place).iterator()
+    yield from (one.full_path.lower() for one in projects if registry.tag_names(one.full_path.lower(), limit=1))

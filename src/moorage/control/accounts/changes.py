@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
-from moorage.control.accounts.models import ExternalIdentity, User, UserKind, UserState
+from moorage.control.accounts.models import ExternalIdentity, User, UserKind, UserRows, UserState
 from moorage.control.accounts.rules import username_problem
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
@@ -55,6 +55,14 @@ def create_bot(username: str, kind: UserKind, *, by: Actor, name: str) -> User:
     bot.save()
     record("bot_created", bot, by=by)
     return bot
+
+
+@transaction.atomic
+def delete_bots(bots: UserRows, *, by: Actor) -> None:
+    """Delete those of *bots* that are bots, with their tokens: the place that they are of is gone for them."""
+    for bot in bots.exclude(kind=UserKind.HUMAN):
+        record("bot_deleted", bot, by=by)
+        bot.delete()
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from moorage.control.instance.models import ApplicationSettings
 from moorage.control.namespaces.changes import create_namespace, delete_namespace, free_path, take_path
 from moorage.control.namespaces.models import Namespace, NamespaceKind, PlaceKind
 from moorage.control.namespaces.old_paths import forget_paths_of
-from moorage.control.projects.members import add_member
+from moorage.control.projects.members import add_member, delete_bots_of
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility, is_possible_below
 from moorage.control.refusals import refused
@@ -71,6 +71,7 @@ def delete_group(group: Namespace, *, by: Actor) -> None:
     """
     if group.projects.exists():
         raise refused("base", "there are projects in it")
+    delete_bots_of(group, by=by)
     delete_namespace(group, by=by)
 
 
@@ -146,6 +147,7 @@ def allow_jobs_of(project: Project, other: Project, *, by: Actor) -> None:
 def delete_project(project: Project, *, by: Actor) -> None:
     """Delete the record of a project. Its images are the caller's to delete first."""
     record("project_deleted", project, by=by)
+    delete_bots_of(project, by=by)
     free_path(project.full_path)
     forget_paths_of(PlaceKind.PROJECT, project.pk)
     project.delete()

@@ -5,6 +5,7 @@ from datetime import date
 from django.db import transaction
 from django.utils import timezone
 
+from moorage.control.accounts.changes import delete_bots
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
@@ -57,7 +58,7 @@ def change_member(member: Membership, level: AccessLevel, *, by: Actor, expires_
 
 @transaction.atomic
 def remove_member(member: Membership, *, by: Actor) -> None:
-    """Take a member out.
+    """Take a member out. The bot of an access token goes with its token, which nobody would see any more.
 
     Raises:
         ChangeRefused: the group would be nobody's.
@@ -65,6 +66,13 @@ def remove_member(member: Membership, *, by: Actor) -> None:
     _keep_an_owner(member)
     record("member_removed", member, by=by, access_level=member.access_level)
     member.delete()
+    delete_bots(User.objects.filter(pk=member.user_id), by=by)
+
+
+def delete_bots_of(place: Project | Namespace, *, by: Actor) -> None:
+    """Delete the bots of a place that is about to go: their tokens would let them in as users still."""
+    theirs = Membership.objects.filter(**_place(place)).values("user")
+    delete_bots(User.objects.filter(pk__in=theirs), by=by)
 
 
 def _place(place: Project | Namespace) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""Places that are being moved now: asked by everything that must not begin there meanwhile."""
+"""Places that are being moved or deleted now: asked by everything that must not begin there meanwhile."""
 
-from moorage.control.images.models import ImageMove
+from moorage.control.images.models import GroupDeletion, ImageMove
 from moorage.control.images.rules import meet
 from moorage.control.namespaces.models import Namespace
 from moorage.control.refusals import refused
@@ -23,6 +23,16 @@ def see_that_still(path: str) -> None:
     """
     if is_being_moved(path):
         raise refused("base", MOVING)
+
+
+def refuse_what_goes(*, namespace: Namespace, **_: object) -> None:
+    """Let nothing come into a group that is being deleted. It hears of each entry into a namespace.
+
+    Raises:
+        ChangeRefused: the group, or one above it, is.
+    """
+    if GroupDeletion.objects.filter(group__in=namespace.lineage_ids).exists():
+        raise refused("base", "the group that it would be in is being deleted")
 
 
 def lock_tops(*namespaces: Namespace) -> None:

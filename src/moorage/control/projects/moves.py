@@ -9,6 +9,7 @@ from django.dispatch import Signal
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.namespaces.changes import free_path, take_path
+from moorage.control.namespaces.entering import enter
 from moorage.control.namespaces.models import Namespace, PlaceKind, TakenPath
 from moorage.control.namespaces.old_paths import remember_old_paths
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
@@ -56,8 +57,10 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
         has_begun: its images are there already: who sees the group was asked before, and matters no more.
 
     Raises:
-        ChangeRefused: the path is taken or not possible, or the group shows less than the project.
+        ChangeRefused: the path is taken or not possible, or the group shows less than the project or is about to go.
     """
+    if not has_begun:
+        enter(namespace)
     old, old_ids = project.full_path, set(project.namespace.lineage_ids)
     if namespace.is_group and not has_begun:
         _see_that_shown(project.shown_to, namespace)
@@ -80,8 +83,11 @@ def move_group(
     With *has_begun*, its images are there already: who sees *parent* was asked before, and matters no more.
 
     Raises:
-        ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer.
+        ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer; or
+            *parent* is about to go.
     """
+    if parent is not None and not has_begun:
+        enter(parent)
     old, old_lineage, old_ids = group.full_path, group.lineage, set(group.lineage_ids)
     if parent is not None:
         if not parent.is_group:
@@ -90,7 +96,8 @@ def move_group(
             raise refused("parent", "is the group itself, or in it")
         if not has_begun:
             _see_that_shown(Visibility(group.visibility), parent)
-    groups = list(Namespace.objects.within(group).exclude(pk=group.pk))
+    # Held, so that nothing comes into one of them by its old path meanwhile.
+    groups = [row for row in Namespace.objects.within(group).select_for_update().order_by("pk") if row.pk != group.pk]
     projects = list(Project.objects.within(group))
     free_path(old)
     group.full_path = take_path(path, parent)

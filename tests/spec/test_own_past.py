@@ -1,4 +1,4 @@
-"""``meta.history_since`` of a token: what was done before then is somebody else's past, and is neither told nor undone."""
+"""``meta.history_since`` of a token: what was done before then is somebody else's, and is neither told nor undone."""
 
 import json
 import time

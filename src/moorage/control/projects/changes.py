@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils import timezone
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import Actor
@@ -10,6 +11,7 @@ from moorage.control.audit.changes import record
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.namespaces.changes import create_namespace, delete_namespace, free_path, take_path
 from moorage.control.namespaces.entering import enter, hold
+from moorage.control.namespaces.freed_paths import note_freed_path, was_somebody_elses
 from moorage.control.namespaces.models import Namespace, NamespaceKind, PlaceKind
 from moorage.control.namespaces.old_paths import forget_paths_of
 from moorage.control.projects.members import add_member, delete_bots_of
@@ -108,11 +110,13 @@ def create_project(
     enter(namespace)
     defaults = ApplicationSettings.now()
     usual = FeatureLevel.ENABLED if defaults.has_registry_by_default else FeatureLevel.DISABLED
+    full_path = take_path(path, namespace)
     project = Project.objects.create(
         namespace=namespace,
         name=wish.name or path,
         path=path,
-        full_path=take_path(path, namespace),
+        full_path=full_path,
+        history_since=timezone.now() if was_somebody_elses(full_path) else None,
         description=wish.description,
         visibility=_visibility(
             wish.visibility or defaults.default_project_visibility, namespace if namespace.is_group else None
@@ -157,6 +161,7 @@ def delete_project(project: Project, *, by: Actor) -> None:
     delete_bots_of(project, by=by)
     free_path(project.full_path)
     forget_paths_of(PlaceKind.PROJECT, project.pk)
+    note_freed_path(project.full_path)
     project.delete()
 
 

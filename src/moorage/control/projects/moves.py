@@ -10,6 +10,7 @@ from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.namespaces.changes import free_path, take_path
 from moorage.control.namespaces.entering import enter
+from moorage.control.namespaces.freed_paths import move_freed_paths
 from moorage.control.namespaces.models import Namespace, PlaceKind, TakenPath
 from moorage.control.namespaces.old_paths import remember_old_paths
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
@@ -114,6 +115,7 @@ def move_group(
         raise refused("parent", f"would make groups more than {DEPTH_LIMIT} deep")
     Namespace.objects.bulk_update(groups, ["full_path", "lineage"])
     Project.objects.bulk_update(projects, ["full_path"])
+    move_freed_paths(old, group.full_path)
     record("group_moved", group, by=by, full_path=[old, group.full_path])
     _tell(group, (old, group.full_path), (old_ids, set(group.lineage_ids)), has_begun=has_begun, by=by)
     return group

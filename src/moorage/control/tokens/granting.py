@@ -1,5 +1,6 @@
 """Contents of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standing, Visibility
-from moorage.control.projects.standings import standing_in_project
+from moorage.control.projects.standings import known_since, standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, namespace_above, new_project
 from moorage.control.tokens.image_records import MOVING, is_push_protected, note_push, tag_claims
@@ -157,10 +158,17 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
             root_namespace_id=project.namespace.lineage_ids[0],
             tag_deny_access_patterns=tags.denied,
             tag_immutable_patterns=tags.immutable,
+            history_since=_history_since(project, standing),
         )
     return ScopeVerdict(
         scope=scope, granted=granted, denials=denials, project=project, is_push_protected=is_protected, meta=meta
     )
+
+
+def _history_since(project: Project, standing: Standing) -> int | None:
+    """When the past of a project begins that who has asked is told of. Administrators are told of all of it."""
+    begins = known_since(project, standing)
+    return math.ceil(begins.timestamp()) if begins is not None else None
 
 
 def _without_pushes_over_quota(

@@ -17,7 +17,7 @@ from moorage.control.images.models import (
     ProjectDeletion,
     projects_that_stay,
 )
-from moorage.control.images.moving_now import lock_tops, see_that_still
+from moorage.control.images.moving_now import lock_tops, see_in_place, see_that_still
 from moorage.control.images.recording import ensure_repository
 from moorage.control.images.unrecorded import is_known_empty
 from moorage.control.namespaces.models import Namespace
@@ -113,11 +113,13 @@ def delete_tags(
 
     Raises:
         ImageProtected: rules keep all of them.
+        MoveUnderWay: the repository is being moved.
         TagInvalid: there can be no tag of one of these names.
         RegistryError: the registry does not go on. Tags may be gone already; an audit row has them.
 
     Source: GitLab features TDL-001 to TDL-003.
     """
+    see_in_place(repository)
     rules = tag_rules(repository.project)
     allowed = [name for name in names if delete_obstacle(rules, name, person) is None]
     if names and not allowed:

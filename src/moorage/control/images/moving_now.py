@@ -1,11 +1,18 @@
 """Places that are being moved or deleted now: asked by everything that must not begin there meanwhile."""
 
-from moorage.control.images.models import GroupDeletion, ImageMove
+from moorage.control.images.models import GroupDeletion, ImageMove, ImageRepository
 from moorage.control.images.rules import meet
 from moorage.control.namespaces.models import Namespace
-from moorage.control.refusals import refused
+from moorage.control.refusals import ChangeRefused, refused
 
 MOVING = "is being moved; try again in a moment"
+
+
+class MoveUnderWay(ChangeRefused):
+    """Something cannot be done as its place is being moved, or was since it began."""
+
+    def __init__(self) -> None:
+        super().__init__({"base": [MOVING]})
 
 
 def is_being_moved(path: str) -> bool:
@@ -19,10 +26,22 @@ def see_that_still(path: str) -> None:
     """See that nothing at *path*, below it or above it is being moved.
 
     Raises:
-        ChangeRefused: something is.
+        MoveUnderWay: something is.
     """
     if is_being_moved(path):
-        raise refused("base", MOVING)
+        raise MoveUnderWay
+
+
+def see_in_place(repository: ImageRepository) -> None:
+    """See that the images of a repository are at the path that is known of it.
+
+    Raises:
+        MoveUnderWay: they are being moved, or were moved.
+    """
+    see_that_still(repository.path)
+    found = ImageRepository.objects.select_related("project").filter(pk=repository.pk).first()
+    if found is not None and found.path != repository.path:
+        raise MoveUnderWay
 
 
 def refuse_what_goes(*, namespace: Namespace, **_: object) -> None:

@@ -14,6 +14,7 @@ from django.db import transaction
 from moorage.control.audit.actors import SYSTEM, Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.moving_now import see_in_place
 from moorage.control.jobs.loop import Turn
 from moorage.control.policies.listing import JudgedTag, judge_repository
 from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind, RunOutcome, shown
@@ -75,19 +76,25 @@ def clean(
         person: whose role rules are held against; None: every rule counts.
         is_still_ours: asked after each few tags; False: another has the work.
     """
+    repository = run.repository
+    if repository is None:
+        return _end(run, turn, RunOutcome.FAILED, "the repository is gone")
     deadline = turn.now + timedelta(seconds=limits.seconds) if limits.seconds else None
 
     def may_go_on() -> bool:
         is_late = deadline is not None and turn.now > deadline
-        return not (is_late or turn.stopping.is_set()) and is_still_ours()
+        if is_late or turn.stopping.is_set() or not is_still_ours():
+            return False
+        see_in_place(repository)
+        return True
 
     try:
-        repository = run.repository
-        if repository is None:
-            return _end(run, turn, RunOutcome.FAILED, "the repository is gone")
+        see_in_place(repository)
         judged = judge_repository(repository, selection, now=turn.now, person=person, list_limit=limits.list_size)
         _note(run, judged)
         is_done = _delete(run, repository.path, judged, may_go_on)
+        # Of a path that was left meanwhile nothing goes, and nothing is said to.
+        see_in_place(repository)
     except (RegistryError, Refused, PatternUnusable) as exc:
         return _end(run, turn, RunOutcome.FAILED, str(exc))
     if not is_done:

@@ -6,6 +6,7 @@ from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.moving_now import see_in_place
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, is_push_protected, push_obstacle
 from moorage.control.registry.connection import the_registry
@@ -26,10 +27,12 @@ def undo_tag(repository: ImageRepository, name: str, *, to: str, expected: str, 
 
     Raises:
         ImageProtected: a rule forbids it.
+        MoveUnderWay: the repository is being moved.
         TagInvalid, DigestInvalid: there can be no such tag or digest.
         RegistryRefused: status 409: somebody was faster; 410: what it needs is gone.
         RegistryIsOther: the registry keeps no history.
     """
+    see_in_place(repository)
     tag, path, rules = Tag.parse(name).text, repository.path, tag_rules(repository.project)
     target, known = (str(Digest.parse(text)) if text else "" for text in (to, expected))
     if target:

@@ -7,6 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from moorage.control.accounts.models import ExternalIdentity, User, UserKind, UserRows, UserState
@@ -17,6 +18,8 @@ from moorage.control.namespaces.changes import create_namespace, delete_namespac
 from moorage.control.namespaces.models import NamespaceKind
 from moorage.control.refusals import ChangeRefused, refused
 
+USER_LEAVES = Signal()
+"""Sent in the transaction in which a person is deleted, with ``user``; who hears of it may refuse."""
 INITIAL_PASSWORD_NAME = "initial_password"  # noqa: S105 - a file's name
 """File beside ``control.yml`` with the first administrator's password, until it is changed."""
 
@@ -131,13 +134,15 @@ def delete_user(user: User, *, by: Actor) -> None:
     """Delete a user who has no projects left, with all tokens and memberships.
 
     Raises:
-        ChangeRefused: there are projects in the user's namespace, or it is the last administrator.
+        ChangeRefused: there are projects in the user's namespace, or it is the last administrator, or a group would be
+            nobody's.
     """
     if user.is_admin:
         _keep_an_administrator(user)
     namespace = user.namespace
     if namespace is not None and namespace.projects.exists():
         raise refused("base", "has projects; delete or transfer them first")
+    USER_LEAVES.send(User, user=user)
     record("user_deleted", user, by=by)
     user.delete()
     if namespace is not None:
@@ -195,8 +200,9 @@ def _check_password(password: str, user: User) -> None:
 
 
 def _keep_an_administrator(user: User) -> None:
-    others = User.objects.humans().filter(is_admin=True, state=UserState.ACTIVE).exclude(pk=user.pk)
-    if not others.exists():
+    # Held, so that of two who leave at once the second sees that the first has.
+    admins = User.objects.humans().filter(is_admin=True, state=UserState.ACTIVE).select_for_update().order_by("pk")
+    if not any(one.pk != user.pk for one in admins):
         raise refused("base", "is the last administrator")
 
 

@@ -105,10 +105,10 @@ def test_what_was_given_up_is_tried_once_more_if_asked_for(no_registry: ControlR
     del no_registry
     found = scheduled(clock)
     with pytest.raises(ChangeRefused):
-        changes.retry_deletion(found, by=COMMAND_LINE)
+        changes.retry_deletion(found, by=COMMAND_LINE, person=OWNER)
     ImageRepository.objects.update(status="delete_failed", failed_deletion_count=10, delete_due_at=None)
     found.refresh_from_db()
-    changes.retry_deletion(found, by=COMMAND_LINE, now=clock.now)
+    changes.retry_deletion(found, by=COMMAND_LINE, person=OWNER, now=clock.now)
     assert (found.status, found.failed_deletion_count) == ("delete_scheduled", 10)
     assert WORKER.step(clock.turn) is True
     found.refresh_from_db()

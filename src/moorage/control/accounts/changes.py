@@ -106,27 +106,47 @@ def change_password(user: User, password: str, *, by: Actor) -> None:
 
 
 @transaction.atomic
-def block_user(user: User, *, by: Actor, state: UserState = UserState.BLOCKED) -> None:
+def block_user(user: User, *, by: Actor) -> None:
     """Keep a user out: sign-in, sessions and tokens end with the next request.
-
-    *state*: another one of those that keep out.
 
     Raises:
         ChangeRefused: it is the last administrator.
     """
-    if user.is_admin:
-        _keep_an_administrator(user)
-    user.state = state
-    user.save(update_fields=["state"])
-    record("user_blocked", user, by=by, state=str(state))
+    _block(user, UserState.BLOCKED, by=by)
 
 
 @transaction.atomic
 def unblock_user(user: User, *, by: Actor) -> None:
-    """Let a user in again."""
-    user.state = UserState.ACTIVE
-    user.save(update_fields=["state"])
-    record("user_unblocked", user, by=by)
+    """Let a user in again.
+
+    Raises:
+        ChangeRefused: a directory keeps them out, which alone ends that. Source: decision 86.
+    """
+    if _state_now(user) == UserState.LDAP_BLOCKED:
+        raise refused("base", "is blocked by the directory, which lets them in again")
+    _let_in(user, by=by)
+
+
+@transaction.atomic
+def block_by_directory(user: User, *, by: Actor) -> bool:
+    """Keep out whom a directory has no more; False: they are out already, and whoever has blocked them ends that.
+
+    Raises:
+        ChangeRefused: it is the last administrator.
+    """
+    if _state_now(user) != UserState.ACTIVE:
+        return False
+    _block(user, UserState.LDAP_BLOCKED, by=by)
+    return True
+
+
+@transaction.atomic
+def unblock_by_directory(user: User, *, by: Actor) -> bool:
+    """Let in again whom a directory has kept out; False: it does not any more, or somebody else does."""
+    if _state_now(user) != UserState.LDAP_BLOCKED:
+        return False
+    _let_in(user, by=by)
+    return True
 
 
 @transaction.atomic
@@ -173,6 +193,26 @@ def note_sign_in(user: User, *, by: Actor) -> None:
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(last_login=timezone.now())
         record("signed_in", user, by=by)
+
+
+def _state_now(user: User) -> str:
+    """Hold a user's row, and read the state: somebody may have changed it since it was read."""
+    user.state = User.objects.select_for_update().values_list("state", flat=True).get(pk=user.pk)
+    return user.state
+
+
+def _block(user: User, state: UserState, *, by: Actor) -> None:
+    if user.is_admin:
+        _keep_an_administrator(user)
+    user.state = state
+    user.save(update_fields=["state"])
+    record("user_blocked", user, by=by, state=str(state))
+
+
+def _let_in(user: User, *, by: Actor) -> None:
+    user.state = UserState.ACTIVE
+    user.save(update_fields=["state"])
+    record("user_unblocked", user, by=by)
 
 
 def _check(user: User) -> None:

@@ -62,25 +62,26 @@ def schedule_deletion(
 
     Source: GitLab features RDL-001, RDL-009, TPR-009.
     """
-    if is_delete_protected(repository_rules(repository.project), repository.path, person):
-        msg = "Deleting protected container repository forbidden."
-        raise ImageProtected(msg)
-    if not deletes_any_tag(tag_rules(repository.project), person) and the_registry().tag_names(repository.path):
-        msg = "The repository has tags in a project whose protection rules keep some of them."
-        raise ImageProtected(msg)
+    _see_that_no_rule_keeps(repository, person)
     _schedule(repository, by=by, now=now or timezone.now())
 
 
-def retry_deletion(repository: ImageRepository, *, by: Actor, now: datetime | None = None) -> None:
+def retry_deletion(
+    repository: ImageRepository, *, by: Actor, person: Person | None, now: datetime | None = None
+) -> None:
     """Try a deletion that failed once more. The count of failures stays, so that one more failure ends it again.
+
+    Rules are held against the role of *person* as for a first try: they may have been made since.
 
     Raises:
         ChangeRefused: its deletion has not failed.
+        ImageProtected, RegistryError: as for :func:`schedule_deletion`.
 
     Source: GitLab features RDL-008; requirement S-117.
     """
     if repository.status != ImageStatus.DELETE_FAILED:
         raise refused("status", "is not delete_failed")
+    _see_that_no_rule_keeps(repository, person)
     _schedule(repository, by=by, now=now or timezone.now())
 
 
@@ -226,6 +227,15 @@ def schedule_some(repositories: ImageRepositories, *, by: Actor, now: datetime) 
     for one in some:
         record("container_repository_deletion_scheduled", one, by=by)
     return bool(some)
+
+
+def _see_that_no_rule_keeps(repository: ImageRepository, person: Person | None) -> None:
+    if is_delete_protected(repository_rules(repository.project), repository.path, person):
+        msg = "Deleting protected container repository forbidden."
+        raise ImageProtected(msg)
+    if not deletes_any_tag(tag_rules(repository.project), person) and the_registry().tag_names(repository.path):
+        msg = "The repository has tags in a project whose protection rules keep some of them."
+        raise ImageProtected(msg)
 
 
 @transaction.atomic

@@ -1,8 +1,9 @@
 """Places that are being moved or deleted now: asked by everything that must not begin there meanwhile."""
 
-from moorage.control.images.models import GroupDeletion, ImageMove, ImageRepository
-from moorage.control.images.rules import meet
+from moorage.control.images.models import GroupDeletion, ImageMove, ImageRepository, ProjectDeletion
+from moorage.control.images.rules import meet, name_below
 from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.models import Project
 from moorage.control.refusals import ChangeRefused, refused
 
 MOVING = "is being moved; try again in a moment"
@@ -42,6 +43,14 @@ def see_in_place(repository: ImageRepository) -> None:
     found = ImageRepository.objects.select_related("project").filter(pk=repository.pk).first()
     if found is not None and found.path != repository.path:
         raise MoveUnderWay
+
+
+def is_being_deleted(project: Project, path: str) -> bool:
+    """Return whether the repository at *path* is being deleted, by itself or with its project."""
+    name = name_below(project.full_path, path)
+    if ImageRepository.objects.to_delete().filter(project=project, name=name).exists():
+        return True
+    return ProjectDeletion.objects.filter(project=project).exists()
 
 
 def refuse_what_goes(*, namespace: Namespace, **_: object) -> None:

@@ -108,7 +108,8 @@ def _note(run: CleanupRun, judged: JudgedTag) -> None:
     run.original_size = judged.original_size
     run.before_delete_size = len(judged.deleted)
     run.kept = judged.kept
-    run.save()
+    # Not the whole row: the repository may be gone by now, and its row says so.
+    run.save(update_fields=["original_size", "before_delete_size", "kept"])
 
 
 def _delete(run: CleanupRun, path: str, judged: JudgedTag, may_go_on: Callable[[], bool]) -> bool:
@@ -136,7 +137,7 @@ def _delete_one(path: str, row: CleanedTag) -> bool:
 def _end(run: CleanupRun, turn: Turn, outcome: RunOutcome, message: str) -> RunOutcome:
     run.outcome, run.message, run.finished_at = outcome, message, turn.now
     with transaction.atomic():
-        run.save()
+        run.save(update_fields=["outcome", "message", "finished_at"])
         if run.deleted_size and run.repository is not None:
             actor = Actor(name=run.requested_by, credential=run.kind) if run.requested_by else SYSTEM
             record("container_repository_cleaned", run.repository, by=actor, run=run.pk, tags=run.deleted_size)

@@ -120,7 +120,7 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
     is_own = bool(row.requested_by) and row.requested_by == found.who.name and ImageRight.DELETE in rights_in(found)
     if found.who.is_anonymous or not (is_own or may_change_project(found.standing)):
         raise unauthorized() if found.who.is_anonymous else forbidden()
-    address = f"/{row.repository_path}/-/tags" if row.repository else f"/{found.project.full_path}/-/registry"
+    address = f"/{row.repository.path}/-/tags" if row.repository else f"/{found.project.full_path}/-/registry"
     try:
         undone = undo_run(row, by=found.who.as_actor(), person=person_of(found.standing) or Person(0))
     except (ChangeRefused, ImageProtected) as exc:

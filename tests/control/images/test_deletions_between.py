@@ -1,0 +1,93 @@
+"""What comes between the wish to delete images and their end: pushes, rules, and the reports of other work."""
+
+import pytest
+from django.test import Client
+
+from moorage.control.audit.actors import COMMAND_LINE
+from moorage.control.images.changes import delete_project_with_images, retry_deletion, schedule_deletion
+from moorage.control.images.image_refusals import ImageProtected
+from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
+from moorage.control.policies.cleaning import RunLimits, clean, start_run
+from moorage.control.policies.models import CleanupRun, RunKind
+from moorage.control.policies.rules import PolicySelection
+from moorage.control.projects.models import Project
+from moorage.control.projects.rules import AccessLevel
+from moorage.control.protection.changes import create_repository_rule, create_tag_rule
+from moorage.control.protection.rules import Person
+from support.control_registry import MovedClock, push_tags
+from support.control_rows import new_deploy_token, new_job_token, new_member, new_project, new_token
+from support.control_tokens import ask, claims_of, granted
+from support.daemon import Daemon
+
+MAINTAINER = Person(AccessLevel.MAINTAINER)
+GOING = "is being deleted, and what is pushed now would go too"
+
+pytestmark = pytest.mark.usefixtures("registry")
+
+
+def repository(project: Project) -> ImageRepository:
+    return ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["a repository", "its project"])
+def test_a_push_into_what_is_being_deleted_is_refused_where_it_would_be_lost(client: Client, whole: bool) -> None:  # noqa: FBT001 - a case
+    project = new_project()
+    found = repository(project)
+    member = new_member(project, AccessLevel.MAINTAINER).user
+    deploy = new_deploy_token(project, "write_registry", "read_registry")
+    if whole:
+        delete_project_with_images(project, by=COMMAND_LINE)
+    else:
+        schedule_deletion(found, by=COMMAND_LINE, person=MAINTAINER)
+    for given in (
+        (member.username, new_token(member).secret),
+        (deploy.token.username, deploy.secret),
+        ("gitlab-ci-token", new_job_token(project).secret),
+    ):
+        answer = ask(client, f"repository:{found.path}:pull,push", given=given)
+        assert granted(answer) == {found.path: ["pull"]}
+        assert GOING in str(claims_of(answer.json()["token"]).denied)
+    given = (member.username, new_token(member).secret)
+    assert granted(ask(client, f"repository:{found.path}:*", given=given)) == {found.path: ["pull", "delete"]}
+    beside = granted(ask(client, f"repository:{project}/beside:push", given=given))
+    assert beside == ({} if whole else {f"{project}/beside": ["push"]})
+    ImageRepository.objects.update(status="delete_failed")
+    again = granted(ask(client, f"repository:{found.path}:push", given=given))
+    assert again == ({} if whole else {found.path: ["push"]})
+
+
+@pytest.mark.parametrize("kind", ["repository", "tags"])
+def test_a_deletion_that_failed_is_not_tried_again_against_a_rule_that_was_made_since(
+    shared_daemon: Daemon, kind: str
+) -> None:
+    project = new_project()
+    found = repository(project)
+    push_tags(shared_daemon.address, found.path, "1")
+    ImageRepository.objects.update(status="delete_failed")
+    found.refresh_from_db()
+    levels = {"minimum_access_level_for_push": "owner", "minimum_access_level_for_delete": "owner"}
+    if kind == "repository":
+        create_repository_rule(project, found.path, by=COMMAND_LINE, **levels)
+    else:
+        create_tag_rule(project, ".*", by=COMMAND_LINE, **levels)
+    with pytest.raises(ImageProtected):
+        retry_deletion(found, by=COMMAND_LINE, person=MAINTAINER)
+    retry_deletion(found, by=COMMAND_LINE, person=Person(AccessLevel.OWNER))
+    assert found.status == "delete_scheduled"
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_cleanup_whose_repository_goes_meanwhile_ends_its_report(shared_daemon: Daemon, clock: MovedClock) -> None:
+    found = repository(new_project())
+    push_tags(shared_daemon.address, found.path, "1")
+    run = start_run(found, PolicySelection(), clock.turn, kind=RunKind.POLICY)
+
+    def goes() -> bool:
+        ImageRepository.objects.all().delete()
+        Project.objects.all().delete()
+        return True
+
+    clean(run, PolicySelection(), clock.turn, limits=RunLimits(), is_still_ours=goes)
+    row = CleanupRun.objects.get()
+    assert (row.outcome, row.repository_id, row.project_id, row.deleted_size) == ("finished", None, None, 1)

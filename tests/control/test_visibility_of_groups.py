@@ -28,6 +28,16 @@ def test_a_group_does_not_become_less_visible_than_its_projects_and_groups(clien
     assert (project.visibility, below.visibility) == ("internal", "private")
 
 
+def test_the_page_says_so_in_the_reader_s_language(client: Client) -> None:
+    group = new_group()
+    new_project(group, visibility="public")
+    client.force_login(new_user(is_admin=True))
+    values = {"name": "x", "description": "", "visibility": "private"}
+    answer = client.post(f"/{group}/-/settings", values, headers={"Accept-Language": "de"})
+    assert answer.status_code == 400
+    assert "private ist nicht möglich, weil Projekte in dieser Gruppe" in answer.content.decode()
+
+
 def test_a_group_that_shows_less_already_is_changed_otherwise_all_the_same() -> None:
     group = new_group()
     new_project(group, visibility="public")

@@ -1,7 +1,9 @@
 """A path that is free again, and what the registry remembers of the project that had it."""
 
+import contextlib
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -19,10 +21,17 @@ from moorage.control.namespaces.models import FreedPath, Namespace
 from moorage.control.policies.past_sizes import past_sizes
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.projects.models import Project
+from moorage.control.registry.client import ControlRegistry
+from moorage.control.registry.connection import talking_to
+from moorage.control.registry.transport import RegistryTransport
 from support.control_registry import MovedClock, push_tags
 from support.control_rows import new_group, new_project, new_token, new_user
 from support.control_tokens import access_of, ask
 from support.daemon import Daemon
+from support.images import push_image
+from support.in_process import InProcess
+from support.registry_client import RegistryClient
+from support.tokens import Issuer
 
 
 def deleted(project: Project, daemon: Daemon, clock: MovedClock, *tags: str) -> datetime:
@@ -62,6 +71,28 @@ def test_the_next_one_at_a_path_is_not_told_what_images_were_there_and_an_admini
         assert ["once-secret" in page for page in (whole, at_a_time)] == [is_told, is_told]
         assert "of-now" in whole
     assert past_sizes(made, PolicySelection(), now=timezone.now()) is not None
+
+
+def test_who_guesses_the_name_of_an_old_tag_does_not_bring_it_back_and_an_administrator_does(
+    tmp_path: Path, client: Client, clock: MovedClock
+) -> None:
+    issuer, owner, admin = Issuer(tmp_path), new_user(), new_user(is_admin=True)
+    with contextlib.ExitStack() as stack:
+        node = stack.enter_context(InProcess(tmp_path, guard=issuer.guard()))
+        transport = RegistryTransport(f"http://{node.address}", lambda access: issuer.token(access=list(access)))
+        stack.enter_context(contextlib.closing(transport))
+        registry = stack.enter_context(talking_to(ControlRegistry(transport)))
+        project = new_project(owner, "app")
+        path = ensure_repository(project, project.full_path, by=COMMAND_LINE).path
+        with RegistryClient(node.address, headers=issuer.bearer((path, "*"))) as pusher:
+            push_image(pusher, path, "latest")
+        changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now)
+        run_until_idle([ImageDeletion(), ProjectsDeletion()], clock.turn)
+        ensure_repository(new_project(owner, "app"), path, by=COMMAND_LINE)
+        for user, tags in ((owner, []), (admin, ["latest"])):
+            client.force_login(user)
+            client.post(f"/{path}/-/timeline/undo", {"tag": "latest", "to": "", "expected": ""}, follow=True)
+            assert registry.tag_names(path) == tags
 
 
 @pytest.mark.usefixtures("registry")

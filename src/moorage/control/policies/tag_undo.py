@@ -1,5 +1,7 @@
 """The way back of one tag: to what it was before a change, as long as the registry still has that."""
 
+from datetime import datetime
+
 from django.db import transaction
 
 from moorage.control.audit.actors import Actor
@@ -14,7 +16,16 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 
 
-def undo_tag(repository: ImageRepository, name: str, *, to: str, expected: str, by: Actor, person: Person) -> None:
+def undo_tag(
+    repository: ImageRepository,
+    name: str,
+    *,
+    to: str,
+    expected: str,
+    by: Actor,
+    person: Person,
+    since: datetime | None = None,
+) -> None:
     """Point a tag to what it was, and bring that back if it was deleted.
 
     Args:
@@ -24,6 +35,7 @@ def undo_tag(repository: ImageRepository, name: str, *, to: str, expected: str, 
         expected: the digest that it has now, as far as the person knows; empty: there is no such tag.
         by: who asks, for the audit log.
         person: their role: rules are held against it as they are now.
+        since: the moment before which the repository was somebody else's, of which they are told nothing.
 
     Raises:
         ImageProtected: a rule forbids it.
@@ -43,6 +55,7 @@ def undo_tag(repository: ImageRepository, name: str, *, to: str, expected: str, 
     if is_kept:
         msg = f"a protection rule keeps {tag} as it is"
         raise ImageProtected(msg)
-    the_registry().moorage.undo_tag(path, tag, to=target, expected=known, reason=f"undone on a page by {by.name}")
+    reason = f"undone on a page by {by.name}"
+    the_registry().moorage.undo_tag(path, tag, to=target, expected=known, reason=reason, since=since)
     with transaction.atomic():
         record("tag_undone", repository, by=by, tag=tag, before=known, after=target)

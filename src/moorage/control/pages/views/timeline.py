@@ -73,6 +73,7 @@ def undo(request: HttpRequest, repository: str) -> HttpResponse:
             expected=request.POST.get("expected", ""),
             by=image.found.who.as_actor(),
             person=person_of(image.found.standing) or Person(0),
+            since=told_since(image),
         )
     except ImageProtected:
         return not_done(request, _("A protection rule keeps %s as it is.") % tag, back)

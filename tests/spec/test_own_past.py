@@ -59,7 +59,7 @@ def test_what_was_done_before_is_not_told_of(clients: Clients) -> None:
     assert (tag["digest"], tag["changed"]) == (None, None)
     assert read(earlier, f"request?id=gone&repository={NAME}").status == 200
     assert read(earlier, f"tag?repository={NAME}&tag=v1").json()["changed"] is not None
-    assert len(read(earlier, f"history?repository={NAME}").json()["entries"]) > 1
+    assert read(earlier, f"history?repository={NAME}").json()["entries"] != []
 
 
 @pytest.mark.parametrize("target", [{}, {"steps": 1}, {"at": "2020-01-01T00:00:00Z"}])

@@ -7,6 +7,7 @@ Source: GitLab features RDL-002 to RDL-007; requirements S-115 to S-117.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from moorage.control.images.models import (
     projects_that_stay,
 )
 from moorage.control.images.rules import retry_wait
-from moorage.control.images.unrecorded import record_unrecorded
+from moorage.control.images.unrecorded import record_if_there, record_unrecorded
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
 from moorage.control.projects.models import Project
@@ -223,10 +224,13 @@ def _finish(row: ImageRepository, turn: Turn) -> None:
         if not deleted:
             raise _NotAll
         record("container_repository_deleted", row, by=SYSTEM)
+    _LOG.info("repository deleted", repository=row.path)
+    with suppress(RegistryError):  # Then the next push makes the record.
+        # Of what was pushed after the last look, by a token from before, the event has found the old record.
+        record_if_there(row, by=SYSTEM)
     # After the commit: of two that end at once, the later one sees that nothing is left.
     if not ImageRepository.objects.filter(project_id=row.project_id).exists():
         ProjectDeletion.objects.filter(project_id=row.project_id, owner="").update(due_at=turn.now)
-    _LOG.info("repository deleted", repository=row.path)
 
 
 def _fail(row: ImageRepository, turn: Turn, reason: str) -> None:

@@ -36,10 +36,24 @@ def record_unrecorded(project: Project, *, by: Actor) -> None:
     names = {path.removeprefix(project.full_path.lower()).removeprefix("/") for path in _paths_in(project)}
     # Of any depth: nobody reaches those that are too deep, until something else has the path.
     for name in sorted(names - known):
-        with transaction.atomic():
-            made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
-            if is_new:
-                record("container_repository_created", made, by=by)
+        _record(project, name, by=by)
+
+
+def record_if_there(gone: ImageRepository, *, by: Actor) -> None:
+    """Have a record again of a repository whose record is gone, if the registry has a tag in it.
+
+    Raises:
+        RegistryError: the registry does not say.
+    """
+    if the_registry().tag_names(gone.path, limit=1):
+        _record(gone.project, gone.name, by=by)
+
+
+@transaction.atomic
+def _record(project: Project, name: str, *, by: Actor) -> None:
+    made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
+    if is_new:
+        record("container_repository_created", made, by=by)
 
 
 def _paths_in(place: Project | Namespace) -> Iterator[str]:

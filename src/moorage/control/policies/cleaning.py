@@ -16,7 +16,7 @@ from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.moving_now import see_in_place
 from moorage.control.jobs.loop import Turn
-from moorage.control.policies.listing import JudgedTag, judge_repository
+from moorage.control.policies.listing import JudgedTag, guard_of, judge_repository
 from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind, RunOutcome, shown
 from moorage.control.policies.patterns import PatternUnusable
 from moorage.control.policies.rules import PolicySelection, TagVerdict
@@ -92,7 +92,7 @@ def clean(
         see_in_place(repository)
         judged = judge_repository(repository, selection, now=turn.now, person=person, list_limit=limits.list_size)
         _note(run, judged)
-        is_done = _delete(run, repository.path, judged, may_go_on)
+        is_done = _delete(run, repository, judged, may_go_on, person=person)
         # Of a path that was left meanwhile nothing goes, and nothing is said to.
         see_in_place(repository)
     except (RegistryError, Refused, PatternUnusable) as exc:
@@ -112,11 +112,21 @@ def _note(run: CleanupRun, judged: JudgedTag) -> None:
     run.save(update_fields=["original_size", "before_delete_size", "kept"])
 
 
-def _delete(run: CleanupRun, path: str, judged: JudgedTag, may_go_on: Callable[[], bool]) -> bool:
+def _delete(
+    run: CleanupRun,
+    repository: ImageRepository,
+    judged: JudgedTag,
+    may_go_on: Callable[[], bool],
+    *,
+    person: Person | None,
+) -> bool:
     """Delete; False: it was not to go on."""
-    for batch in _batches(judged.deleted):
+    path = repository.path
+    for chosen in _batches(judged.deleted):
         if not may_go_on():
             return False
+        guard = guard_of(repository, person)  # As rules are now: whoever protects a tag does not wait for this to end.
+        batch = [item for item in chosen if guard(item.name) is None]
         written = CleanedTag.objects.bulk_create(
             CleanedTag(run=run, name=item.name, digest=judged.digests.get(item.name, ""), published_at=item.moment)
             for item in batch

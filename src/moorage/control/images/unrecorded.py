@@ -19,9 +19,14 @@ from moorage.control.registry.registry_errors import RegistryError
 
 
 def is_known_empty(place: Project | Namespace) -> bool:
-    """Return whether the registry says that it has no image in a place; one that does not answer says nothing."""
+    """Return whether the registry says by one list that it has no image in a place; one that does not answer does not.
+
+    One without GitLab's API has such a list of a project at most.
+    """
     try:
-        return next(_paths_in(place), None) is None
+        if isinstance(place, Namespace) and not _has_lists():
+            return False
+        return next(_paths_in(place.full_path.lower()), None) is None
     except RegistryError:
         return False
 
@@ -33,7 +38,9 @@ def record_unrecorded(project: Project, *, by: Actor) -> None:
         RegistryError: the registry does not answer as it should.
     """
     known = set(ImageRepository.objects.of_project(project).values_list("name", flat=True))
-    names = {path.removeprefix(project.full_path.lower()).removeprefix("/") for path in _paths_in(project)}
+    names = {
+        path.removeprefix(project.full_path.lower()).removeprefix("/") for path in _paths_in(project.full_path.lower())
+    }
     # Of any depth: nobody reaches those that are too deep, until something else has the path.
     for name in sorted(names - known):
         _record(project, name, by=by)
@@ -56,16 +63,19 @@ def _record(project: Project, name: str, *, by: Actor) -> None:
         record("container_repository_created", made, by=by)
 
 
-def _paths_in(place: Project | Namespace) -> Iterator[str]:
-    """The repositories with a tag. A registry without GitLab's API has no such list: a project's own path is asked for.
+def _has_lists() -> bool:
+    return not settings.MOORAGE.configuration.registry.enabled or the_registry().info().has_gitlab_api
+
+
+def _paths_in(path: str) -> Iterator[str]:
+    """The repositories with a tag at *path*, and below it where the registry has such a list.
 
     Source: GitLab features RDL-010.
     """
     if not settings.MOORAGE.configuration.registry.enabled:
         return
-    registry, path = the_registry(), place.full_path.lower()
+    registry = the_registry()
     if registry.info().has_gitlab_api:
         yield from (found.path for found in registry.all_repositories(path) if is_within(found.path, path))
-        return
-    projects = [place] if isinstance(place, Project) else Project.objects.within(place).iterator()
-    yield from (one.full_path.lower() for one in projects if registry.tag_names(one.full_path.lower(), limit=1))
+    elif registry.tag_names(path, limit=1):
+        yield path

@@ -169,7 +169,7 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
 
 
 def _history_since(project: Project, standing: Standing) -> int | None:
-    """When the past of a project begins that who has asked is told of. Administrators are told of all of it."""
+    """The moment at which the past of a project begins that they are told of; administrators are told of all of it."""
     begins = known_since(project, standing)
     return math.ceil(begins.timestamp()) if begins is not None else None
 

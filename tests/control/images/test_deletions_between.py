@@ -108,7 +108,7 @@ def test_what_is_pushed_between_the_last_look_and_the_end_of_a_deletion_has_a_re
     found = repository(new_project())
     push_tags(shared_daemon.address, found.path, "1")
     schedule_deletion(found, by=COMMAND_LINE, person=MAINTAINER, now=clock.now)
-    real = deletion.record
+    real = vars(deletion)["record"]
 
     def pushed_first(action: str, target: ImageRepository, **more: Any) -> None:  # noqa: ANN401 - as the real one
         push_tags(shared_daemon.address, found.path, "late")
@@ -145,7 +145,7 @@ def test_who_switches_a_policy_off_or_keeps_or_protects_more_does_not_wait_for_t
             if change == "protects":
                 create_tag_rule(found.project, ".*", by=COMMAND_LINE)
             else:
-                values: dict[str, object] = {"off": {"enabled": False}, "keeps": {"name_regex_keep": ".*"}}[change]
+                values: dict[str, object] = {"enabled": False} if change == "off" else {"name_regex_keep": ".*"}
                 change_policy(found.project, by=COMMAND_LINE, now=clock.now, **values)
         return is_gone
 

@@ -20,6 +20,7 @@ from moorage.control.jobs.loop import run_until_idle
 from moorage.control.namespaces.models import FreedPath, Namespace
 from moorage.control.policies.past_sizes import past_sizes
 from moorage.control.policies.rules import PolicySelection
+from moorage.control.projects.changes import delete_project
 from moorage.control.projects.models import Project
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to
@@ -129,14 +130,13 @@ def test_an_upgrade_learns_from_the_audit_log_which_paths_were_somebody_else_s(c
     group = new_group()
     before: Project = new_project(group, "app")
     Project.objects.filter(pk=before.pk).update(created_at=datetime.fromisoformat("2026-01-01T00:00:00Z"))
-    changes.delete_project(new_project(group, "gone"), by=COMMAND_LINE)
-    changes.delete_project(new_project(group, "taken"), by=COMMAND_LINE)
+    delete_project(new_project(group, "gone"), by=COMMAND_LINE)
+    delete_project(new_project(group, "taken"), by=COMMAND_LINE)
     FreedPath.objects.all().delete()
     taken = new_project(group, "Taken")
     assert taken.history_since is None
     Project.objects.filter(pk=taken.pk).update(created_at=clock.now)
     import_module("moorage.control.projects.migrations.0006_pasts_of_freed_paths")._learn(apps, None)
-    taken.refresh_from_db()
-    before.refresh_from_db()
-    assert (taken.history_since, before.history_since) == (clock.now, None)
+    learnt = Project.objects.exclude(history_since=None).values_list("pk", "history_since")
+    assert list(learnt) == [(taken.pk, clock.now)]
     assert set(FreedPath.objects.values_list("path", flat=True)) == {f"{group}/gone", f"{group}/taken"}

@@ -18,11 +18,15 @@ from moorage.control.policies.changes import change_policy
 from moorage.control.policies.cleaning import RunLimits, clean, start_run
 from moorage.control.policies.jobs import PolicyCleanup
 from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind
+from moorage.control.policies.picking import delete_picked_tags
 from moorage.control.policies.rules import PolicySelection
+from moorage.control.policies.tag_undo import undo_tag
+from moorage.control.policies.undoing import undo_run
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from moorage.control.protection.rules import Person
+from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.client import ControlRegistry
 from support.control_registry import MovedClock, push_tags
 from support.control_rows import new_deploy_token, new_job_token, new_member, new_project, new_token
@@ -64,6 +68,19 @@ def test_a_push_into_what_is_being_deleted_is_refused_where_it_would_be_lost(cli
     ImageRepository.objects.update(status="delete_failed")
     again = granted(ask(client, f"repository:{found.path}:push", given=given))
     assert again == ({} if whole else {found.path: ["push"]})
+
+
+def test_nothing_is_brought_back_into_what_is_being_deleted(shared_daemon: Daemon, registry: ControlRegistry) -> None:
+    found = repository(new_project())
+    push_tags(shared_daemon.address, found.path, "1", "2")
+    run = delete_picked_tags(found, ["1"], by=COMMAND_LINE, person=MAINTAINER)
+    (row,) = run.deleted_tags.all()
+    schedule_deletion(found, by=COMMAND_LINE, person=MAINTAINER)
+    with pytest.raises(ChangeRefused, match="is being deleted: what came back would go too"):
+        undo_run(run, by=COMMAND_LINE, person=MAINTAINER)
+    with pytest.raises(ChangeRefused, match="is being deleted: what came back would go too"):
+        undo_tag(found, "1", to=row.digest, expected="", by=COMMAND_LINE, person=MAINTAINER)
+    assert registry.tag_names(found.path) == ["2"]
 
 
 @pytest.mark.parametrize("kind", ["repository", "tags"])

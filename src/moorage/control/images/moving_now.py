@@ -53,6 +53,16 @@ def is_being_deleted(project: Project, path: str) -> bool:
     return ProjectDeletion.objects.filter(project=project).exists()
 
 
+def see_that_stays(repository: ImageRepository) -> None:
+    """See that a repository is not being deleted: what is brought back into it would go too.
+
+    Raises:
+        ChangeRefused: it is.
+    """
+    if is_being_deleted(repository.project, repository.path):
+        raise refused("base", "the repository is being deleted: what came back would go too")
+
+
 def refuse_what_goes(*, namespace: Namespace, **_: object) -> None:
     """Let nothing come into a group that is being deleted. It hears of each entry into a namespace.
 

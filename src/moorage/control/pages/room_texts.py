@@ -48,6 +48,7 @@ _FORMS = (
     gettext_noop("is being moved; try again in a moment"),
     gettext_noop("what is here is being deleted, and what is pushed now would go too; try again when it is gone"),
     gettext_noop("the group that it would be in is being deleted"),
+    gettext_noop("the repository is being deleted: what came back would go too"),
     gettext_noop("the group or user is gone"),
     gettext_noop("something is being made in it or moved there; try again in a moment"),
     gettext_noop("%(word)s is not allowed since this group contains projects with higher visibility"),

@@ -8,7 +8,7 @@ from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.images.models import ImageRepository
-from moorage.control.images.moving_now import see_in_place
+from moorage.control.images.moving_now import see_in_place, see_that_stays
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, is_push_protected, push_obstacle
 from moorage.control.registry.connection import the_registry
@@ -39,12 +39,13 @@ def undo_tag(
 
     Raises:
         ImageProtected: a rule forbids it.
-        MoveUnderWay: the repository is being moved.
+        ChangeRefused: the repository is being moved or deleted.
         TagInvalid, DigestInvalid: there can be no such tag or digest.
         RegistryRefused: status 409: somebody was faster; 410: what it needs is gone.
         RegistryIsOther: the registry keeps no history.
     """
     see_in_place(repository)
+    see_that_stays(repository)
     tag, path, rules = Tag.parse(name).text, repository.path, tag_rules(repository.project)
     target, known = (str(Digest.parse(text)) if text else "" for text in (to, expected))
     if target:

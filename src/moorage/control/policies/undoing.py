@@ -14,7 +14,7 @@ from django.utils import timezone
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.image_refusals import ImageProtected
-from moorage.control.images.moving_now import see_in_place
+from moorage.control.images.moving_now import see_in_place, see_that_stays
 from moorage.control.policies.models import CleanupRun, RunUndo
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, is_push_protected, push_obstacle
@@ -67,7 +67,7 @@ def undo_run(run: CleanupRun, *, by: Actor, person: Person) -> UndoneTags:
     To point a tag is a push: rules are held against the role of *person* as they are then.
 
     Raises:
-        ChangeRefused: the repository is gone.
+        ChangeRefused: the repository is gone, or is being deleted.
         ImageProtected: a rule forbids the person to push to the repository.
         MoveUnderWay: the repository is being moved. Some tags may be back already.
         RegistryError: the registry does not go on. Some tags may be back already.
@@ -114,6 +114,7 @@ def undo_portion(
     if repository is None:
         raise refused("base", "the repository is gone")
     registry, path, before = the_registry(), repository.path, len(found.restored)
+    see_that_stays(repository)
     if is_push_protected(repository_rules(repository.project), path, person):
         msg = "Pushing to protected repository path forbidden"
         raise ImageProtected(msg)

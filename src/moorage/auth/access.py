@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -97,6 +98,8 @@ class Grant:
     """The numbers of that project, by the repository's name."""
     protections: Mapping[str, Protection] = field(default_factory=lambda: NOTHING)
     """Things that are forbidden nevertheless, by the repository's name."""
+    pasts: Mapping[str, datetime] = field(default_factory=lambda: NOTHING)
+    """The moment at which the past begins that they are told of, by the repository's name; of others all of it."""
 
     user_token: str = field(default="", repr=False)
     """GitLab's token in the token, which is handed on to who is told of events, and to nobody else."""
@@ -136,6 +139,10 @@ class Grant:
     def protection(self, name: RepositoryName) -> Protection:
         """Return what is forbidden in a repository nevertheless."""
         return self.protections.get(name.text, UNPROTECTED)
+
+    def past(self, name: RepositoryName) -> datetime | None:
+        """Return when the past of a repository begins that may be told of and brought back; None: it is all of it."""
+        return self.pasts.get(name.text)
 
 
 EVERYTHING = Grant(actor="", accesses=None)

@@ -42,6 +42,8 @@ class Meta(_Part):
     root_namespace_id: int | None = None
     tag_deny_access_patterns: TagPatterns | None = None
     tag_immutable_patterns: list[str] | None = None
+    history_since: int | None = None
+    """Moorage's own: seconds since 1970; what was done before then was done in somebody else's repository."""
 
 
 class AccessClaim(_Part):

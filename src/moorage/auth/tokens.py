@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, Self, cast
 
@@ -44,6 +45,8 @@ _GRANT_BYTES = 1000
 
 _ACTIONS = {action.value: action for action in Action}
 _NUMBERS = 1 << 63
+_LAST_S = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
+"""The last moment that a date has room for, in all zones."""
 """Source: GitLab's registry, ``registry/auth/token/types.go``."""
 
 
@@ -195,6 +198,7 @@ def grant_of(claims: Claims) -> Grant:
     projects: dict[str, str] = {}
     payers: dict[str, Payer] = {}
     protections: dict[str, Protection] = {}
+    pasts: dict[str, datetime] = {}
     for entry in claims.access or ():
         if entry.type not in ("repository", "registry"):
             continue
@@ -214,6 +218,10 @@ def grant_of(claims: Claims) -> Grant:
                 # Not the last one alone: a client that asks for the same repository twice would get rid of the first.
                 known = protections.get(entry.name)
                 protections[entry.name] = found if known is None else known.joined(found)
+            begins_s = _number(entry.meta.history_since)
+            if begins_s:
+                begins = datetime.fromtimestamp(min(begins_s, _LAST_S), UTC)
+                pasts[entry.name] = max(begins, pasts.get(entry.name, begins))
     return Grant(
         actor=claims.sub or _user(claims.user),
         accesses=frozenset(accesses),
@@ -221,6 +229,7 @@ def grant_of(claims: Claims) -> Grant:
         projects=projects or NOTHING,
         payers=payers or NOTHING,
         protections=protections or NOTHING,
+        pasts=pasts or NOTHING,
         user_token=claims.user or "",
         denied=(claims.denied or "")[:DENIED_LIMIT],
     )

@@ -1,15 +1,17 @@
 """History and undo; and the removal of many tags at once, which can be undone."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from moorage.auth.access import Grant
 from moorage.auth.protections import Protection
 from moorage.core.request_access import RequestAccess
+from moorage.errors import ManifestUnknown
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
     SHOWN_LIMIT,
+    AsOf,
     Expected,
     HistoryStore,
     JournalEntry,
@@ -18,6 +20,7 @@ from moorage.metadata.history import (
     Published,
     Target,
     UndoOutcome,
+    UndoSteps,
 )
 from moorage.oci.names import RepositoryName, Tag
 from moorage.oci.tag_patterns import TagPattern
@@ -63,13 +66,23 @@ class History:
         self._store = store
         self._requests = RequestAccess(store)
 
-    async def entries(self, wanted: JournalFilter, *, before: int | None, limit: int) -> Page[JournalEntry]:
-        """Entries of the journal, newest first; see the store's promise."""
+    async def entries(
+        self, wanted: JournalFilter, *, grant: Grant, before: int | None, limit: int
+    ) -> Page[JournalEntry]:
+        """Entries of the journal that *grant* is told of, newest first; see the store's promise."""
+        begins = grant.past(wanted.repository) if wanted.repository is not None else None
+        if begins is not None:
+            wanted = replace(wanted, since=max(begins, wanted.since or begins))
         return await self._store.entries(wanted, before=before, limit=limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
-        """Return a tag as it is, or as it was at *at*; see the store's promise."""
-        return await self._store.tag(name, tag, at=at)
+    async def tag(self, name: RepositoryName, tag: Tag, *, grant: Grant, at: datetime | None) -> PastTag:
+        """Return a tag as it is, or as it was at *at*, as far as *grant* is told of it; see the store's promise."""
+        begins = grant.past(name)
+        if begins is None:
+            return await self._store.tag(name, tag, at=at)
+        found = await self._store.tag(name, tag, at=None if at is None else max(at, begins))
+        is_older = found.changed is not None and found.changed.at < begins
+        return replace(found, changed=None) if is_older else found
 
     async def request_entries(
         self, request_id: str, *, repository: RepositoryName | None, grant: Grant, before: int | None, limit: int
@@ -98,8 +111,14 @@ class History:
         Raises:
             Protected: *grant* forbids to move, make or delete the tag; whether it is there is not looked at.
             PatternRefused: a pattern of protected tags cannot be used.
+            ManifestUnknown: *target* lies before what *grant* is told of.
         """
         grant.protection(name).check_change(tag)
+        begins = grant.past(name)
+        if begins is not None and isinstance(target, AsOf):
+            target = AsOf(max(target.at, begins))
+        elif begins is not None and isinstance(target, UndoSteps):
+            await self._check_steps(name, tag, target.count, begins)
         return await self._store.undo_tag(name, tag, target, expected=expected, cause=cause, dry_run=dry_run)
 
     async def undo_request(
@@ -167,6 +186,13 @@ class History:
                 batch = []
         await delete(batch)  # Also an empty one, which tells whether there is such a repository.
         return removal
+
+    async def _check_steps(self, name: RepositoryName, tag: Tag, count: int, begins: datetime) -> None:
+        """See that so many changes of a tag were made since *begins*."""
+        wanted = JournalFilter(repository=name, tag=tag, since=begins)
+        if len((await self._store.entries(wanted, before=None, limit=count)).items) < count:
+            msg = f"{tag} was not changed {count} times since {begins.isoformat()}, when the past of {name} begins here"
+            raise ManifestUnknown(msg, tag=tag.text)
 
     def _chosen(
         self, name: RepositoryName, selection: Selection, removal: Removal, protection: Protection

@@ -114,6 +114,10 @@ class RequestAccess:
             raise
         if not grant.allows([access for name in names for access in Access.repository(name, Action.PULL)]):
             raise _unseen(request_id)
+        for name in names:
+            begins = grant.past(name)
+            if begins is not None and await self._has_any(replace(meant, repository=name, until=begins)):
+                raise _unseen(request_id)
         grant.require([access for name in names for access in Access.repository(name, *actions)])
         return names
 

@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.models import User
 from moorage.control.api import paging
+from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.projects.models import Project
+from moorage.control.projects.moves import move_project
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
 from support.control_registry import registry_at
@@ -175,6 +177,15 @@ def test_a_longer_list_asks_no_more_questions(path: str, client: Client, admin: 
         counts.append(len(questions))
         grow()
     assert counts[0] == counts[1] <= 8
+
+
+def test_no_answer_is_kept_by_a_cache_between_which_knows_nothing_of_tokens(client: Client, admin: str) -> None:
+    project = new_project()
+    old = project.full_path
+    move_project(project, project.namespace, "moved", by=COMMAND_LINE)
+    for path, status in ((f"/projects/{project.pk}", 200), (f"/projects/{old.replace('/', '%2F')}", 301), ("/x", 404)):
+        answer = call(client, "GET", path, token=admin)
+        assert (answer.status_code, answer["Cache-Control"]) == (status, "max-age=0, private, must-revalidate")
 
 
 def test_mistakes_are_said_in_gitlabs_form(client: Client, admin: str) -> None:

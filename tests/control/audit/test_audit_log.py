@@ -39,6 +39,8 @@ WITHOUT_ACTOR = {
     "ensure_places_of": "as ensure_place",
     "note_change": "what was pushed is in the registry's log",
     "note_move": "the move has its row",
+    "note_deletion": "the deletion has its row",
+    "keep_groups_owned": "it reads",
     "request_measurement": "a measurement changes nothing",
 }
 # Those whose row is written where the work ends: by move_project and move_group, which the steps of a move call.

@@ -1,6 +1,6 @@
 """Deletion of repositories and projects by the job: its states, its attempts and their waits, takers-over, kill -9."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
@@ -10,7 +10,8 @@ from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.images import changes
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
-from moorage.control.images.models import ImageRepository
+from moorage.control.images.models import ImageMove, ImageRepository
+from moorage.control.images.moves import move_group_with_images, move_project_with_images
 from moorage.control.images.recording import ensure_repository
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Worker, run_until_idle
@@ -22,7 +23,8 @@ from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.client import ControlRegistry
 from support.control_api import call
 from support.control_registry import MovedClock, push_tags, registry_at
-from support.control_rows import new_group, new_member, new_project, new_token
+from support.control_rows import new_group, new_member, new_project, new_token, new_user
+from support.control_tokens import ask, claims_of, granted
 from support.daemon import Daemon
 from support.images import image, index, push_image, push_manifest
 from support.ports import free_port
@@ -103,10 +105,10 @@ def test_what_was_given_up_is_tried_once_more_if_asked_for(no_registry: ControlR
     del no_registry
     found = scheduled(clock)
     with pytest.raises(ChangeRefused):
-        changes.retry_deletion(found, by=COMMAND_LINE)
+        changes.retry_deletion(found, by=COMMAND_LINE, person=OWNER)
     ImageRepository.objects.update(status="delete_failed", failed_deletion_count=10, delete_due_at=None)
     found.refresh_from_db()
-    changes.retry_deletion(found, by=COMMAND_LINE, now=clock.now)
+    changes.retry_deletion(found, by=COMMAND_LINE, person=OWNER, now=clock.now)
     assert (found.status, found.failed_deletion_count) == ("delete_scheduled", 10)
     assert WORKER.step(clock.turn) is True
     found.refresh_from_db()
@@ -191,9 +193,52 @@ def test_a_project_goes_after_its_images(shared_daemon: Daemon, registry: Contro
     assert entry.actor_name == COMMAND_LINE.name
 
 
-def test_a_project_without_images_goes_at_once() -> None:
+def test_a_project_without_images_goes_at_once(registry: ControlRegistry) -> None:
+    del registry
     project = new_project()
     assert changes.delete_project_with_images(project, by=COMMAND_LINE) is True
+    assert not Project.objects.filter(pk=project.pk).exists()
+
+
+def test_images_that_no_record_knows_go_with_their_project_and_are_not_left_to_the_next_one(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    project = new_project()
+    namespace, name = project.namespace, project.path
+    paths = [project.full_path, f"{project}/web", f"{project}/far/too/deep"]
+    for path in paths:
+        push_tags(shared_daemon.address, path, "1")
+    assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
+    run_until_idle([ProjectsDeletion(), ImageDeletion()], clock.turn)
+    assert not Project.objects.filter(pk=project.pk).exists()
+    assert [registry.tag_names(path) for path in paths] == [[], [], []]
+    assert changes.ensure_root_repository(new_project(namespace, name)) is None
+
+
+def test_images_that_no_record_knows_go_with_the_group(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    group = new_group()
+    project, other = new_project(group), new_project(new_group("below", parent=group))
+    push_tags(shared_daemon.address, f"{other}/web", "1")
+    assert changes.delete_group_with_images(group, by=COMMAND_LINE, now=clock.now) is False
+    run_until_idle([ProjectsDeletion(), ImageDeletion(), GroupsDeletion()], clock.turn)
+    assert registry.tag_names(f"{other}/web") == []
+    assert not Project.objects.filter(pk__in=[project.pk, other.pk]).exists()
+
+
+def test_a_project_without_records_waits_for_a_registry_that_does_not_answer(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    project = new_project()
+    push_tags(shared_daemon.address, project.full_path, "1")
+    with registry_at(f"http://127.0.0.1:{free_port()}"):
+        assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
+        run_until_idle([ProjectsDeletion(), ImageDeletion()], clock.turn)
+    assert Project.objects.filter(pk=project.pk).exists()
+    clock.move(minutes=5)
+    run_until_idle([ProjectsDeletion(), ImageDeletion()], clock.turn)
+    assert registry.tag_names(project.full_path) == []
     assert not Project.objects.filter(pk=project.pk).exists()
 
 
@@ -233,19 +278,44 @@ def test_a_project_is_deleted_by_the_api_with_its_images(
     assert call(client, "GET", f"/projects/{project.pk}", token=owner).status_code == 404
 
 
-def test_a_group_into_which_a_project_comes_meanwhile_goes_all_the_same(
-    registry: ControlRegistry, clock: MovedClock
+def test_nothing_comes_into_a_group_that_is_being_deleted(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock, client: Client
 ) -> None:
-    del registry
-    group = new_group()
+    top = new_group()
+    group = new_group("going", parent=top)
+    below = new_group("below", parent=group)
     ensure_repository(project := new_project(group), project.full_path, by=COMMAND_LINE)
+    saved, wanderer = new_project(top), new_group(parent=top)
+    push_tags(shared_daemon.address, saved.full_path, "1")
     assert changes.delete_group_with_images(group, by=COMMAND_LINE, now=clock.now) is False
-    late = new_project(new_group("late", parent=group))
-    ensure_repository(late, late.full_path, by=COMMAND_LINE)
-    for _ in range(4):
-        run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], clock.turn)
-        clock.move(minutes=5)
+    entries: list[Callable[[], object]] = [
+        lambda: new_project(below),
+        lambda: new_group("late", parent=below),
+        lambda: move_project_with_images(saved, below, saved.path, by=COMMAND_LINE),
+        lambda: move_group_with_images(wanderer, group, "late", by=COMMAND_LINE),
+    ]
+    for entry in entries:
+        with pytest.raises(ChangeRefused, match="the group that it would be in is being deleted"):
+            entry()
+    user = new_member(top, AccessLevel.OWNER).user
+    pushed = ask(client, f"repository:{below}/first:push", given=(user.username, new_token(user).secret))
+    assert granted(pushed) == {}
+    assert "is being deleted" in str(claims_of(pushed.json()["token"]).denied)
+    run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], clock.turn)
     assert not Namespace.objects.filter(pk=group.pk).exists()
+    assert registry.tag_names(saved.full_path) == ["1"]
+
+
+def test_a_group_that_something_is_being_moved_into_is_not_deleted_by_its_page(client: Client) -> None:
+    project, group = new_project(), new_group()
+    ImageMove.objects.create(
+        project=project, namespace=group, path="x", old_path=project.full_path, new_path=f"{group}/x", actor_name="x"
+    )
+    client.force_login(new_user(is_admin=True))
+    answer = client.post(f"/{group}/-/delete-place", {"path": group.full_path})
+    assert answer.status_code == 400
+    assert "is being made in it or moved there" in answer.content.decode()
+    assert Namespace.objects.filter(pk=group.pk).exists()
 
 
 def test_very_many_projects_and_images_go_some_at_a_time_without_a_wait(

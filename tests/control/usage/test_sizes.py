@@ -9,6 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from moorage.control.audit.actors import COMMAND_LINE
+from moorage.control.images.changes import delete_project_with_images
+from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion
 from moorage.control.images.moves import move_group_with_images, move_project_with_images
 from moorage.control.images.recording import ensure_repository
 from moorage.control.jobs.loop import run_until_idle
@@ -158,6 +160,20 @@ def test_what_is_moved_has_the_namespaces_that_it_left_and_came_to_measured_at_o
     assert [usage_of(place).size_bytes for place in (left, inner)] == emptied
     assert [usage_of(place).size_bytes for place in (there, top)] == [layers_of(made)] * 2
     assert UsagePlace.objects.get(namespace=top).measured_at != UsagePlace.objects.get(namespace=there).measured_at
+
+
+def test_a_namespace_is_measured_at_once_when_a_project_in_it_has_gone(
+    shared_daemon: Daemon, clock: MovedClock
+) -> None:
+    group = new_group()
+    project = new_project(new_group("inner", parent=group), "app")
+    pushed(shared_daemon, project, "web", made := image("goes with its project"))
+    measure(clock)
+    assert usage_of(group).size_bytes == layers_of(made)
+    delete_project_with_images(project, by=COMMAND_LINE, now=clock.now)
+    run_until_idle([ImageDeletion(), ProjectsDeletion()], clock.turn)
+    measure(clock)
+    assert [usage_of(place).size_bytes for place in (group, project.namespace)] == [0, 0]
 
 
 def test_each_day_keeps_its_last_size(shared_daemon: Daemon, clock: MovedClock) -> None:

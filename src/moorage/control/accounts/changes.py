@@ -7,9 +7,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
-from moorage.control.accounts.models import ExternalIdentity, User, UserKind, UserState
+from moorage.control.accounts.models import ExternalIdentity, User, UserKind, UserRows, UserState
 from moorage.control.accounts.rules import username_problem
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
@@ -17,6 +18,8 @@ from moorage.control.namespaces.changes import create_namespace, delete_namespac
 from moorage.control.namespaces.models import NamespaceKind
 from moorage.control.refusals import ChangeRefused, refused
 
+USER_LEAVES = Signal()
+"""Sent in the transaction in which a person is deleted, with ``user``; who hears of it may refuse."""
 INITIAL_PASSWORD_NAME = "initial_password"  # noqa: S105 - a file's name
 """File beside ``control.yml`` with the first administrator's password, until it is changed."""
 
@@ -58,6 +61,14 @@ def create_bot(username: str, kind: UserKind, *, by: Actor, name: str) -> User:
 
 
 @transaction.atomic
+def delete_bots(bots: UserRows, *, by: Actor) -> None:
+    """Delete those of *bots* that are bots, with their tokens: the place that they are of is gone for them."""
+    for bot in bots.exclude(kind=UserKind.HUMAN):
+        record("bot_deleted", bot, by=by)
+        bot.delete()
+
+
+@transaction.atomic
 def change_user(user: User, *, by: Actor, **values: object) -> User:
     """Change a user's name, address (``email``) or ``is_admin``.
 
@@ -95,27 +106,47 @@ def change_password(user: User, password: str, *, by: Actor) -> None:
 
 
 @transaction.atomic
-def block_user(user: User, *, by: Actor, state: UserState = UserState.BLOCKED) -> None:
+def block_user(user: User, *, by: Actor) -> None:
     """Keep a user out: sign-in, sessions and tokens end with the next request.
-
-    *state*: another one of those that keep out.
 
     Raises:
         ChangeRefused: it is the last administrator.
     """
-    if user.is_admin:
-        _keep_an_administrator(user)
-    user.state = state
-    user.save(update_fields=["state"])
-    record("user_blocked", user, by=by, state=str(state))
+    _block(user, UserState.BLOCKED, by=by)
 
 
 @transaction.atomic
 def unblock_user(user: User, *, by: Actor) -> None:
-    """Let a user in again."""
-    user.state = UserState.ACTIVE
-    user.save(update_fields=["state"])
-    record("user_unblocked", user, by=by)
+    """Let a user in again.
+
+    Raises:
+        ChangeRefused: a directory keeps them out, which alone ends that. Source: decision 86.
+    """
+    if _state_now(user) == UserState.LDAP_BLOCKED:
+        raise refused("base", "is blocked by the directory, which lets them in again")
+    _let_in(user, by=by)
+
+
+@transaction.atomic
+def block_by_directory(user: User, *, by: Actor) -> bool:
+    """Keep out whom a directory has no more; False: they are out already, and whoever has blocked them ends that.
+
+    Raises:
+        ChangeRefused: it is the last administrator.
+    """
+    if _state_now(user) != UserState.ACTIVE:
+        return False
+    _block(user, UserState.LDAP_BLOCKED, by=by)
+    return True
+
+
+@transaction.atomic
+def unblock_by_directory(user: User, *, by: Actor) -> bool:
+    """Let in again whom a directory has kept out; False: it does not any more, or somebody else does."""
+    if _state_now(user) != UserState.LDAP_BLOCKED:
+        return False
+    _let_in(user, by=by)
+    return True
 
 
 @transaction.atomic
@@ -123,13 +154,15 @@ def delete_user(user: User, *, by: Actor) -> None:
     """Delete a user who has no projects left, with all tokens and memberships.
 
     Raises:
-        ChangeRefused: there are projects in the user's namespace, or it is the last administrator.
+        ChangeRefused: there are projects in the user's namespace, or it is the last administrator, or a group would be
+            nobody's.
     """
     if user.is_admin:
         _keep_an_administrator(user)
     namespace = user.namespace
     if namespace is not None and namespace.projects.exists():
         raise refused("base", "has projects; delete or transfer them first")
+    USER_LEAVES.send(User, user=user)
     record("user_deleted", user, by=by)
     user.delete()
     if namespace is not None:
@@ -162,6 +195,26 @@ def note_sign_in(user: User, *, by: Actor) -> None:
         record("signed_in", user, by=by)
 
 
+def _state_now(user: User) -> str:
+    """Hold a user's row, and read the state: somebody may have changed it since it was read."""
+    user.state = User.objects.select_for_update().values_list("state", flat=True).get(pk=user.pk)
+    return user.state
+
+
+def _block(user: User, state: UserState, *, by: Actor) -> None:
+    if user.is_admin:
+        _keep_an_administrator(user)
+    user.state = state
+    user.save(update_fields=["state"])
+    record("user_blocked", user, by=by, state=str(state))
+
+
+def _let_in(user: User, *, by: Actor) -> None:
+    user.state = UserState.ACTIVE
+    user.save(update_fields=["state"])
+    record("user_unblocked", user, by=by)
+
+
 def _check(user: User) -> None:
     problems: dict[str, list[str]] = {}
     if not user.is_bot and (problem := username_problem(user.username)):
@@ -187,8 +240,9 @@ def _check_password(password: str, user: User) -> None:
 
 
 def _keep_an_administrator(user: User) -> None:
-    others = User.objects.humans().filter(is_admin=True, state=UserState.ACTIVE).exclude(pk=user.pk)
-    if not others.exists():
+    # Held, so that of two who leave at once the second sees that the first has.
+    admins = User.objects.humans().filter(is_admin=True, state=UserState.ACTIVE).select_for_update().order_by("pk")
+    if not any(one.pk != user.pk for one in admins):
         raise refused("base", "is the last administrator")
 
 

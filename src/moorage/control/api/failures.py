@@ -76,6 +76,8 @@ class APIAnswersMiddleware:
             found.content = json.dumps(body).encode()
             found.headers["Content-Type"] = "application/json"
             found.headers.pop("Content-Length", None)
+        # A cache knows nothing of a token in PRIVATE-TOKEN, and an old path may be somebody else's tomorrow.
+        found.headers.setdefault("Cache-Control", "max-age=0, private, must-revalidate")
         return _without_body(found) if is_head else found
 
 

@@ -17,8 +17,9 @@ from moorage.control.images.models import (
     ProjectDeletion,
     projects_that_stay,
 )
-from moorage.control.images.moving_now import lock_tops, see_that_still
+from moorage.control.images.moving_now import lock_tops, see_in_place, see_that_still
 from moorage.control.images.recording import ensure_repository
+from moorage.control.images.unrecorded import is_known_empty
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.changes import delete_group, delete_project
 from moorage.control.projects.models import Project
@@ -61,25 +62,26 @@ def schedule_deletion(
 
     Source: GitLab features RDL-001, RDL-009, TPR-009.
     """
-    if is_delete_protected(repository_rules(repository.project), repository.path, person):
-        msg = "Deleting protected container repository forbidden."
-        raise ImageProtected(msg)
-    if not deletes_any_tag(tag_rules(repository.project), person) and the_registry().tag_names(repository.path):
-        msg = "The repository has tags in a project whose protection rules keep some of them."
-        raise ImageProtected(msg)
+    _see_that_no_rule_keeps(repository, person)
     _schedule(repository, by=by, now=now or timezone.now())
 
 
-def retry_deletion(repository: ImageRepository, *, by: Actor, now: datetime | None = None) -> None:
+def retry_deletion(
+    repository: ImageRepository, *, by: Actor, person: Person | None, now: datetime | None = None
+) -> None:
     """Try a deletion that failed once more. The count of failures stays, so that one more failure ends it again.
+
+    Rules are held against the role of *person* as for a first try: they may have been made since.
 
     Raises:
         ChangeRefused: its deletion has not failed.
+        ImageProtected, RegistryError: as for :func:`schedule_deletion`.
 
     Source: GitLab features RDL-008; requirement S-117.
     """
     if repository.status != ImageStatus.DELETE_FAILED:
         raise refused("status", "is not delete_failed")
+    _see_that_no_rule_keeps(repository, person)
     _schedule(repository, by=by, now=now or timezone.now())
 
 
@@ -112,11 +114,13 @@ def delete_tags(
 
     Raises:
         ImageProtected: rules keep all of them.
+        MoveUnderWay: the repository is being moved.
         TagInvalid: there can be no tag of one of these names.
         RegistryError: the registry does not go on. Tags may be gone already; an audit row has them.
 
     Source: GitLab features TDL-001 to TDL-003.
     """
+    see_in_place(repository)
     rules = tag_rules(repository.project)
     allowed = [name for name in names if delete_obstacle(rules, name, person) is None]
     if names and not allowed:
@@ -136,23 +140,29 @@ def delete_tags(
     return deleted
 
 
-@transaction.atomic
 def delete_project_with_images(project: Project, *, by: Actor, now: datetime | None = None) -> bool:
     """Delete a project, and first its images: then a job ends it. Return whether it is gone already.
 
-    Of very many images the job asks for the deletion, some at a time. Rules of protection do not hold the deletion of
-    a whole project up.
+    It goes at once if there is no record of an image, and the registry says that it has none either; else the job asks
+    again. Of very many images the job asks for the deletion, some at a time. Rules of protection do not hold the
+    deletion of a whole project up.
 
     Raises:
         ChangeRefused: it is being moved.
 
     Source: GitLab features RDL-010, REP-011; MOV-005.
     """
-    moment = now or timezone.now()
+    is_empty = not ImageRepository.objects.of_project(project).exists() and is_known_empty(project)
+    return _delete_project(project, by=by, moment=now or timezone.now(), is_empty=is_empty)
+
+
+@transaction.atomic
+def _delete_project(project: Project, *, by: Actor, moment: datetime, is_empty: bool) -> bool:
+    """Delete a project, or ask for it; *is_empty*: the registry has nothing there."""
     lock_tops(project.namespace)
     see_that_still(project.full_path)
     repositories = ImageRepository.objects.of_project(project)
-    if not repositories.exists():
+    if is_empty and not repositories.exists():
         delete_project(project, by=by)
         return True
     _, is_new = ProjectDeletion.objects.get_or_create(
@@ -166,7 +176,6 @@ def delete_project_with_images(project: Project, *, by: Actor, now: datetime | N
     return False
 
 
-@transaction.atomic
 def delete_group_with_images(group: Namespace, *, by: Actor, now: datetime | None = None) -> bool:
     """Delete a group with all that is in it, first its images: then a job ends it. Return whether it is gone already.
 
@@ -177,11 +186,23 @@ def delete_group_with_images(group: Namespace, *, by: Actor, now: datetime | Non
 
     Source: GitLab features MOV-005.
     """
-    moment = now or timezone.now()
+    is_empty = Project.objects.within(group).exists() and is_known_empty(group)
+    return delete_some_of_group(group, by=by, moment=now or timezone.now(), is_empty=is_empty)
+
+
+@transaction.atomic
+def delete_some_of_group(group: Namespace, *, by: Actor, moment: datetime, is_empty: bool = False) -> bool:
+    """Ask for the deletion of some projects of a group, or delete it if none is left; True: it is gone.
+
+    *is_empty*: the registry has no image in it, so that its projects go at once.
+
+    Raises:
+        ChangeRefused: something in it is being moved.
+    """
     lock_tops(group)
     see_that_still(group.full_path)
     for project in projects_that_stay(group)[:PROJECTS_AT_ONCE]:
-        delete_project_with_images(project, by=by, now=moment)
+        _delete_project(project, by=by, moment=moment, is_empty=is_empty)
     left = Project.objects.within(group)
     if not left.exists():
         # Those in it first.
@@ -206,6 +227,15 @@ def schedule_some(repositories: ImageRepositories, *, by: Actor, now: datetime) 
     for one in some:
         record("container_repository_deletion_scheduled", one, by=by)
     return bool(some)
+
+
+def _see_that_no_rule_keeps(repository: ImageRepository, person: Person | None) -> None:
+    if is_delete_protected(repository_rules(repository.project), repository.path, person):
+        msg = "Deleting protected container repository forbidden."
+        raise ImageProtected(msg)
+    if not deletes_any_tag(tag_rules(repository.project), person) and the_registry().tag_names(repository.path):
+        msg = "The repository has tags in a project whose protection rules keep some of them."
+        raise ImageProtected(msg)
 
 
 @transaction.atomic

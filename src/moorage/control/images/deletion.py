@@ -7,6 +7,7 @@ Source: GitLab features RDL-002 to RDL-007; requirements S-115 to S-117.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from django.db import transaction
 
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.changes import delete_group_with_images, schedule_some
+from moorage.control.images.changes import delete_some_of_group, schedule_some
 from moorage.control.images.models import (
     DELETING,
     GroupDeletion,
@@ -25,6 +26,7 @@ from moorage.control.images.models import (
     projects_that_stay,
 )
 from moorage.control.images.rules import retry_wait
+from moorage.control.images.unrecorded import record_if_there, record_unrecorded
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
 from moorage.control.projects.models import Project
@@ -83,7 +85,7 @@ class ProjectsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next project if its images have gone; look again later if not."""
-        return _step_when_emptied(ProjectDeletion, turn, _end_project, _wake_groups)
+        return _step_when_emptied(ProjectDeletion, turn, _end_project, _wake_groups, look=_look_for_images)
 
 
 class GroupsDeletion:
@@ -113,12 +115,23 @@ def _step_when_emptied(
     turn: Turn,
     end: Callable[[_Row, datetime], timedelta | None],
     wake: Callable[[_Row, datetime], None] | None = None,
+    *,
+    look: Callable[[_Row], None] = lambda _: None,
 ) -> bool:
-    """Take the next row and *end* what it is of, unless something in it is left: then it waits. Then *wake* others."""
+    """Take the next row and *end* what it is of, unless something in it is left: then it waits. Then *wake* others.
+
+    *look*: asks the registry before that, outside of a transaction; while it does not answer, the row waits.
+    """
     now = turn.now
     row = model.LEASE.take(model.objects.all(), now=now, until=now + EMPTYING_WAIT)
     if row is None:
         return False
+    try:
+        look(row)
+    except RegistryError as exc:
+        _LOG.warning("a deletion waits for the registry", what=str(row), reason=str(exc)[:REASON_LIMIT])
+        model.LEASE.settle(row, due_at=now + EMPTYING_WAIT)
+        return True
     with transaction.atomic():
         wait = end(row, now)
         if wait is not None:
@@ -127,6 +140,16 @@ def _step_when_emptied(
         # After the commit: of two that end at once, the later one sees that nothing is left.
         wake(row, now)
     return True
+
+
+def _look_for_images(row: ProjectDeletion) -> None:
+    """See that the project has a record of each image, if all that it knew of have gone.
+
+    Raises:
+        RegistryError: the registry does not say.
+    """
+    if not row.project.repositories.exists():
+        record_unrecorded(row.project, by=SYSTEM)
 
 
 def _end_project(row: ProjectDeletion, now: datetime) -> timedelta | None:
@@ -149,7 +172,7 @@ def _wake_groups(row: ProjectDeletion, now: datetime) -> None:
 
 def _end_group(row: GroupDeletion, now: datetime) -> timedelta | None:
     """Delete a group, or return after what time it is looked at again."""
-    if delete_group_with_images(row.group, by=row.actor, now=now):
+    if delete_some_of_group(row.group, by=row.actor, moment=now):
         return None
     return timedelta() if projects_that_stay(row.group).exists() else EMPTYING_WAIT
 
@@ -201,10 +224,13 @@ def _finish(row: ImageRepository, turn: Turn) -> None:
         if not deleted:
             raise _NotAll
         record("container_repository_deleted", row, by=SYSTEM)
+    _LOG.info("repository deleted", repository=row.path)
+    with suppress(RegistryError):  # Then the next push makes the record.
+        # Of what was pushed after the last look, by a token from before, the event has found the old record.
+        record_if_there(row, by=SYSTEM)
     # After the commit: of two that end at once, the later one sees that nothing is left.
     if not ImageRepository.objects.filter(project_id=row.project_id).exists():
         ProjectDeletion.objects.filter(project_id=row.project_id, owner="").update(due_at=turn.now)
-    _LOG.info("repository deleted", repository=row.path)
 
 
 def _fail(row: ImageRepository, turn: Turn, reason: str) -> None:

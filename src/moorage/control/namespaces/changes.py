@@ -1,9 +1,11 @@
 """Changes of namespaces: their making and their end. Who may ask for them is decided by callers."""
 
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
+from moorage.control.namespaces.entering import enter, hold
 from moorage.control.namespaces.models import Namespace, NamespaceKind, PlaceKind, TakenPath
 from moorage.control.namespaces.old_paths import forget_paths_below, forget_paths_of
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT, joined, path_problem
@@ -24,8 +26,10 @@ def create_namespace(
     """Make a namespace; *parent*: the group that it is in.
 
     Raises:
-        ChangeRefused: the path is not possible, or something has it.
+        ChangeRefused: the path is not possible, or something has it; or *parent* is about to go.
     """
+    if parent is not None:
+        enter(parent)
     full_path = take_path(path, parent)
     if parent is not None and len(parent.lineage_ids) >= DEPTH_LIMIT:
         raise refused("parent", f"is {DEPTH_LIMIT} groups deep already")
@@ -85,11 +89,15 @@ def delete_namespace(namespace: Namespace, *, by: Actor) -> None:
     """Delete a namespace in which nothing is left.
 
     Raises:
-        ChangeRefused: there are groups in it.
+        ChangeRefused: there are groups in it, or something is coming into it.
     """
+    hold(namespace)
     if namespace.children.exists():
         raise refused("base", "there are groups in it")
     record(f"{namespace.audit_kind}_deleted", namespace, by=by)
     free_path(namespace.full_path)
     forget_paths_of(PlaceKind.GROUP, namespace.pk)
-    namespace.delete()
+    try:
+        namespace.delete()
+    except ProtectedError:
+        raise refused("base", "something is being made in it or moved there; try again in a moment") from None

@@ -41,6 +41,18 @@ class OldPath(models.Model):
         return self.path
 
 
+class FreedPath(models.Model):
+    """A full path at which a project was deleted, in small letters: what its images were is in the registry's history.
+
+    Whoever has the path next is not told of that.
+    """
+
+    path = models.CharField(max_length=255, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.path
+
+
 class NamespaceKind(models.TextChoices):
     """The two kinds, by GitLab's words."""
 

@@ -12,6 +12,7 @@ from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.pages.failing import failure_page, registry_page
 from moorage.control.pages.page_answers import see_other, way_back
 from moorage.control.pages.requesting import user_of_page
+from moorage.control.pages.room_texts import said_of
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.errors import Refused, TooManyRequests
 from moorage.telemetry import get_log
@@ -98,9 +99,9 @@ def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:
             answer = failure_page(request, 429)
             answer.headers["Retry-After"] = str(max(1, int(exc.retry_after.total_seconds())))
         case ImageProtected():
-            answer = failure_page(request, 403, str(exc))
+            answer = failure_page(request, 403, said_of(exc))
         case Refused():
-            answer = failure_page(request, 400, str(exc))
+            answer = failure_page(request, 400, said_of(exc))
         case _:
             return None
     return answer

@@ -1,6 +1,7 @@
 """Groups, projects and repositories that an address names, as far as the caller may see them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import Q
@@ -14,7 +15,7 @@ from moorage.control.namespaces.models import Namespace
 from moorage.control.pages.requesting import requester_of
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel, ImageRight, image_rights, may_see_project
-from moorage.control.projects.standings import standing_in_namespace, standing_in_project
+from moorage.control.projects.standings import known_since, standing_in_namespace, standing_in_project
 from moorage.control.projects.visible_groups import groups_visible_to
 
 AnyPlace = TypeVar("AnyPlace", bound=FoundPlace)
@@ -111,6 +112,11 @@ def sees_past(found: FoundProject) -> bool:
     standing = found.standing
     is_member = standing.is_admin or standing.role >= AccessLevel.REPORTER
     return is_member and ImageRight.READ in rights_in(found)
+
+
+def told_since(image: FoundImage) -> datetime | None:
+    """Return when the past of a repository begins that the person is told of; None: it is all of it."""
+    return known_since(image.found.project, image.found.standing)
 
 
 def _told_of(found: AnyPlace | None) -> AnyPlace:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils.translation import gettext, ngettext
 
+from moorage.control.pages.room_texts import said
 from moorage.control.refusals import ChangeRefused
 
 
@@ -36,10 +37,10 @@ class PlainForm(forms.Form):
             for text in texts:
                 if field in self.fields:
                     label = self.fields[field].label or field
-                    self.add_error(field, f"{label} {gettext(text)}")
+                    self.add_error(field, f"{label} {gettext(said(text))}")
                 else:
-                    said = text if name == "base" else f"{name} {gettext(text)}"
-                    self.add_error(None, gettext(said))
+                    whole = said(text) if name == "base" else f"{name} {gettext(said(text))}"
+                    self.add_error(None, gettext(whole))
 
     @property
     def mistakes(self) -> str:

@@ -10,6 +10,7 @@ from functools import cache
 from django.utils.translation import gettext, gettext_noop
 
 from moorage.control.pages.registry_texts import FORMS as REGISTRY_FORMS
+from moorage.errors import Refused
 
 _FORMS = (
     gettext_noop("there is no project at this path, or these credentials are not told of it"),
@@ -44,6 +45,16 @@ _FORMS = (
     gettext_noop("no credentials were sent, and %(action)s needs the role %(needed)s"),
     gettext_noop("the role of this user in the project is %(role)s, and %(action)s needs %(needed)s"),
     gettext_noop("the project is being moved to another path; try again in a moment"),
+    gettext_noop("is being moved; try again in a moment"),
+    gettext_noop("what is here is being deleted, and what is pushed now would go too; try again when it is gone"),
+    gettext_noop("the group that it would be in is being deleted"),
+    gettext_noop("the repository is being deleted: what came back would go too"),
+    gettext_noop("the group or user is gone"),
+    gettext_noop("something is being made in it or moved there; try again in a moment"),
+    gettext_noop("%(word)s is not allowed since this group contains projects with higher visibility"),
+    gettext_noop("%(word)s is not allowed since there are sub-groups with higher visibility"),
+    gettext_noop("is the last owner of the group %(group)s; give it another one, or delete it"),
+    gettext_noop("is blocked by the directory, which lets them in again"),
     gettext_noop("%(place)s is over its quota: %(size)s of %(limit)s bytes are used; delete images, or ask for more"),
     gettext_noop("no project can be made at this path: %(why)s"),
     gettext_noop("Pushing to protected repository path forbidden"),
@@ -72,6 +83,11 @@ def said(text: str) -> str:
         if found is not None:
             return gettext(form) % {name: said(value) for name, value in found.groupdict().items()}
     return text
+
+
+def said_of(exc: Refused) -> str:
+    """Return what a room has refused in the reader's language."""
+    return said(str(exc))
 
 
 @cache

@@ -14,8 +14,9 @@ from django.db import transaction
 from moorage.control.audit.actors import SYSTEM, Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.moving_now import see_in_place
 from moorage.control.jobs.loop import Turn
-from moorage.control.policies.listing import JudgedTag, judge_repository
+from moorage.control.policies.listing import JudgedTag, guard_of, judge_repository
 from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind, RunOutcome, shown
 from moorage.control.policies.patterns import PatternUnusable
 from moorage.control.policies.rules import PolicySelection, TagVerdict
@@ -75,19 +76,25 @@ def clean(
         person: whose role rules are held against; None: every rule counts.
         is_still_ours: asked after each few tags; False: another has the work.
     """
+    repository = run.repository
+    if repository is None:
+        return _end(run, turn, RunOutcome.FAILED, "the repository is gone")
     deadline = turn.now + timedelta(seconds=limits.seconds) if limits.seconds else None
 
     def may_go_on() -> bool:
         is_late = deadline is not None and turn.now > deadline
-        return not (is_late or turn.stopping.is_set()) and is_still_ours()
+        if is_late or turn.stopping.is_set() or not is_still_ours():
+            return False
+        see_in_place(repository)
+        return True
 
     try:
-        repository = run.repository
-        if repository is None:
-            return _end(run, turn, RunOutcome.FAILED, "the repository is gone")
+        see_in_place(repository)
         judged = judge_repository(repository, selection, now=turn.now, person=person, list_limit=limits.list_size)
         _note(run, judged)
-        is_done = _delete(run, repository.path, judged, may_go_on)
+        is_done = _delete(run, repository, judged, may_go_on, person=person)
+        # Of a path that was left meanwhile nothing goes, and nothing is said to.
+        see_in_place(repository)
     except (RegistryError, Refused, PatternUnusable) as exc:
         return _end(run, turn, RunOutcome.FAILED, str(exc))
     if not is_done:
@@ -101,14 +108,25 @@ def _note(run: CleanupRun, judged: JudgedTag) -> None:
     run.original_size = judged.original_size
     run.before_delete_size = len(judged.deleted)
     run.kept = judged.kept
-    run.save()
+    # Not the whole row: the repository may be gone by now, and its row says so.
+    run.save(update_fields=["original_size", "before_delete_size", "kept"])
 
 
-def _delete(run: CleanupRun, path: str, judged: JudgedTag, may_go_on: Callable[[], bool]) -> bool:
+def _delete(
+    run: CleanupRun,
+    repository: ImageRepository,
+    judged: JudgedTag,
+    may_go_on: Callable[[], bool],
+    *,
+    person: Person | None,
+) -> bool:
     """Delete; False: it was not to go on."""
-    for batch in _batches(judged.deleted):
+    path = repository.path
+    for chosen in _batches(judged.deleted):
         if not may_go_on():
             return False
+        guard = guard_of(repository, person)  # As rules are now: whoever protects a tag does not wait for this to end.
+        batch = [item for item in chosen if guard(item.name) is None]
         written = CleanedTag.objects.bulk_create(
             CleanedTag(run=run, name=item.name, digest=judged.digests.get(item.name, ""), published_at=item.moment)
             for item in batch
@@ -129,7 +147,7 @@ def _delete_one(path: str, row: CleanedTag) -> bool:
 def _end(run: CleanupRun, turn: Turn, outcome: RunOutcome, message: str) -> RunOutcome:
     run.outcome, run.message, run.finished_at = outcome, message, turn.now
     with transaction.atomic():
-        run.save()
+        run.save(update_fields=["outcome", "message", "finished_at"])
         if run.deleted_size and run.repository is not None:
             actor = Actor(name=run.requested_by, credential=run.kind) if run.requested_by else SYSTEM
             record("container_repository_cleaned", run.repository, by=actor, run=run.pk, tags=run.deleted_size)

@@ -182,7 +182,8 @@ def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
         policy.selection,
         turn,
         limits=_limits(),
-        is_still_ours=lambda: ImageRepository.CLEANUP.renew(row, until=turn.now + LEASE),
+        # Who switches it off, or keeps more, does not wait for the end of a run: the next one goes by what is saved.
+        is_still_ours=lambda: ImageRepository.CLEANUP.renew(row, until=turn.now + LEASE) and _is_as_it_was(policy),
     )
     count = {"last_cleanup_deleted_tags_count": run.deleted_size}
     if outcome is RunOutcome.FINISHED:
@@ -190,6 +191,11 @@ def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
     else:
         wait = FAILURE_WAIT if outcome is RunOutcome.FAILED else timedelta()
         _settle(row, CleanupStatus.UNFINISHED, cleanup_due_at=turn.now + wait, **count)
+
+
+def _is_as_it_was(policy: CleanupPolicy) -> bool:
+    now = CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).first()
+    return now is not None and now.selection == policy.selection
 
 
 def _end_invalid(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:

@@ -7,7 +7,7 @@ A size counts each manifest, configuration and layer once. See ADR 0133.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from moorage.control.images.contents import ManifestContents, TooManyManifests
 from moorage.control.images.models import ImageRepository
@@ -23,6 +23,7 @@ CHANGES_LIMIT = 5000
 IMAGES_LIMIT = 300
 """Images of a repository whose manifests are read for a picture."""
 _PAGE = 1000
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def past_sizes(repository: ImageRepository, selection: PolicySelection, *, now: 
         RegistryError: it does not answer as it should.
         PatternUnusable: a pattern of the selection cannot be used.
     """
-    first = now - timedelta(days=DAYS)
+    first = max(now - timedelta(days=DAYS), repository.project.history_since or _EVER)
     changes, first = _changes(repository.path, since=first)
     lives = lives_of(list(the_registry().all_tags(repository.path)), changes)
     moments = [life.since for life in lives if life.since is not None]

@@ -58,4 +58,5 @@ def delete_picked_tags(
 
 def _end(run: CleanupRun, outcome: RunOutcome, message: str) -> None:
     run.outcome, run.message, run.finished_at = outcome, message, timezone.now()
-    run.save()
+    # Not the whole row: the repository may be gone by now, and its row says so.
+    run.save(update_fields=["outcome", "message", "finished_at", "deleted_size"])

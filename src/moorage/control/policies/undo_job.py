@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 
 from moorage.control.audit.actors import Actor
+from moorage.control.images.moving_now import MoveUnderWay
 from moorage.control.jobs.loop import Turn
 from moorage.control.policies.models import RunUndo
 from moorage.control.policies.undoing import UndoneTags, undo_portion
@@ -35,7 +36,7 @@ class RunUndoing:
         person = Person(row.role, is_admin=row.is_admin)
         try:
             undo_portion(row.run, found, by=by, person=person, may_go_on=lambda: not turn.stopping.is_set())
-        except RegistryError as exc:
+        except (RegistryError, MoveUnderWay) as exc:
             self._wait(row, found, turn, str(exc))
         except Refused as exc:
             self._end(row, found, turn, str(exc))

@@ -14,6 +14,7 @@ from django.utils import timezone
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.image_refusals import ImageProtected
+from moorage.control.images.moving_now import see_in_place, see_that_stays
 from moorage.control.policies.models import CleanupRun, RunUndo
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, is_push_protected, push_obstacle
@@ -66,8 +67,9 @@ def undo_run(run: CleanupRun, *, by: Actor, person: Person) -> UndoneTags:
     To point a tag is a push: rules are held against the role of *person* as they are then.
 
     Raises:
-        ChangeRefused: the repository is gone.
+        ChangeRefused: the repository is gone, or is being deleted.
         ImageProtected: a rule forbids the person to push to the repository.
+        MoveUnderWay: the repository is being moved. Some tags may be back already.
         RegistryError: the registry does not go on. Some tags may be back already.
     """
     going = RunUndo.objects.filter(run=run, finished_at=None).first()
@@ -106,18 +108,21 @@ def undo_portion(
     It ends sooner after ten seconds, or if it may not go on. What was done before an error is in *found*, too.
 
     Raises:
-        ChangeRefused, ImageProtected, RegistryError: as for :func:`undo_run`.
+        ChangeRefused, ImageProtected, MoveUnderWay, RegistryError: as for :func:`undo_run`.
     """
     repository, until = run.repository, time.monotonic() + PORTION_S
     if repository is None:
         raise refused("base", "the repository is gone")
     registry, path, before = the_registry(), repository.path, len(found.restored)
+    see_that_stays(repository)
     if is_push_protected(repository_rules(repository.project), path, person):
         msg = "Pushing to protected repository path forbidden"
         raise ImageProtected(msg)
     rules = tag_rules(repository.project)
     try:
         for row in run.deleted_tags.filter(pk__gt=found.position)[:PORTION]:
+            # Of a place that is left nothing is there any more, and what is pushed to it would be left.
+            see_in_place(repository)
             if registry.tag_digest(path, row.name):
                 found.there.append(row.name)
             elif push_obstacle(rules, row.name, person, is_there=False) is not None:

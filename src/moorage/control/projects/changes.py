@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils import timezone
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.namespaces.changes import create_namespace, delete_namespace, free_path, take_path
+from moorage.control.namespaces.entering import enter, hold
+from moorage.control.namespaces.freed_paths import note_freed_path, was_somebody_elses
 from moorage.control.namespaces.models import Namespace, NamespaceKind, PlaceKind
 from moorage.control.namespaces.old_paths import forget_paths_of
-from moorage.control.projects.members import add_member
+from moorage.control.projects.members import add_member, delete_bots_of
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility, is_possible_below
 from moorage.control.refusals import refused
@@ -67,10 +70,12 @@ def delete_group(group: Namespace, *, by: Actor) -> None:
     """Delete a group in which nothing is left.
 
     Raises:
-        ChangeRefused: there are groups or projects in it.
+        ChangeRefused: there are groups or projects in it, or something is coming into it.
     """
+    hold(group)
     if group.projects.exists():
         raise refused("base", "there are projects in it")
+    delete_bots_of(group, by=by)
     delete_namespace(group, by=by)
 
 
@@ -79,10 +84,13 @@ def change_group(group: Namespace, *, by: Actor, **values: str) -> Namespace:
     """Change a group's ``name``, ``description`` or ``visibility``.
 
     Raises:
-        ChangeRefused: a value is not possible.
+        ChangeRefused: a value is not possible, or something in the group is shown to more than it would be.
     """
+    hold(group)
     if "visibility" in values:
         _visibility(values["visibility"], group.parent)
+        if values["visibility"] != group.visibility:
+            _see_that_holds(group, Visibility(values["visibility"]))
     changed = _changed(group, {"name", "description", "visibility"}, values)
     if changed:
         group.save(update_fields=[*changed, "updated_at"])
@@ -97,15 +105,18 @@ def create_project(
     """Make a project in a group, or in a user's own namespace.
 
     Raises:
-        ChangeRefused: a value is not possible, or the path is taken.
+        ChangeRefused: a value is not possible, or the path is taken; or the namespace is about to go.
     """
+    enter(namespace)
     defaults = ApplicationSettings.now()
     usual = FeatureLevel.ENABLED if defaults.has_registry_by_default else FeatureLevel.DISABLED
+    full_path = take_path(path, namespace)
     project = Project.objects.create(
         namespace=namespace,
         name=wish.name or path,
         path=path,
-        full_path=take_path(path, namespace),
+        full_path=full_path,
+        history_since=timezone.now() if was_somebody_elses(full_path) else None,
         description=wish.description,
         visibility=_visibility(
             wish.visibility or defaults.default_project_visibility, namespace if namespace.is_group else None
@@ -125,6 +136,7 @@ def change_project(project: Project, *, by: Actor, **values: str) -> Project:
         ChangeRefused: a value is not possible.
     """
     if "visibility" in values:
+        hold(project.namespace)
         _visibility(values["visibility"], project.namespace if project.namespace.is_group else None)
     if "container_registry_access_level" in values:
         _feature(values["container_registry_access_level"])
@@ -146,8 +158,10 @@ def allow_jobs_of(project: Project, other: Project, *, by: Actor) -> None:
 def delete_project(project: Project, *, by: Actor) -> None:
     """Delete the record of a project. Its images are the caller's to delete first."""
     record("project_deleted", project, by=by)
+    delete_bots_of(project, by=by)
     free_path(project.full_path)
     forget_paths_of(PlaceKind.PROJECT, project.pk)
+    note_freed_path(project.full_path)
     project.delete()
 
 
@@ -169,6 +183,15 @@ def _visibility(word: str, above: Namespace | None) -> str:
     if above is not None and not is_possible_below(Visibility(word), Visibility(above.visibility)):
         raise refused("visibility", f"{word} is not allowed in a {above.visibility} group")
     return word
+
+
+def _see_that_holds(group: Namespace, word: Visibility) -> None:
+    """See that nothing in *group* is shown to more than *word* says. Source: GitLab ``app/models/group.rb``."""
+    wider = [one for one in Visibility if not is_possible_below(one, word)]
+    if Project.objects.within(group).filter(visibility__in=wider).exists():
+        raise refused("visibility", f"{word} is not allowed since this group contains projects with higher visibility")
+    if Namespace.objects.within(group).exclude(pk=group.pk).filter(visibility__in=wider).exists():
+        raise refused("visibility", f"{word} is not allowed since there are sub-groups with higher visibility")
 
 
 def _feature(word: str) -> str:

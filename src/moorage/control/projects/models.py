@@ -80,6 +80,8 @@ class Project(models.Model):
         max_length=8, choices=[(word.value, word.value) for word in FeatureLevel]
     )
     creator = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    history_since = models.DateTimeField(null=True)
+    """The moment before which its repositories were those of a project that is deleted; None: they were not."""
     job_token_allowed = models.ManyToManyField("self", symmetrical=False, related_name="+", blank=True)
     """Other projects whose jobs may pull here."""
     created_at = models.DateTimeField(auto_now_add=True)

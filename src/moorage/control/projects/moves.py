@@ -9,6 +9,8 @@ from django.dispatch import Signal
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.namespaces.changes import free_path, take_path
+from moorage.control.namespaces.entering import enter
+from moorage.control.namespaces.freed_paths import move_freed_paths
 from moorage.control.namespaces.models import Namespace, PlaceKind, TakenPath
 from moorage.control.namespaces.old_paths import remember_old_paths
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
@@ -56,8 +58,10 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
         has_begun: its images are there already: who sees the group was asked before, and matters no more.
 
     Raises:
-        ChangeRefused: the path is taken or not possible, or the group shows less than the project.
+        ChangeRefused: the path is taken or not possible, or the group shows less than the project or is about to go.
     """
+    if not has_begun:
+        enter(namespace)
     old, old_ids = project.full_path, set(project.namespace.lineage_ids)
     if namespace.is_group and not has_begun:
         _see_that_shown(project.shown_to, namespace)
@@ -80,8 +84,11 @@ def move_group(
     With *has_begun*, its images are there already: who sees *parent* was asked before, and matters no more.
 
     Raises:
-        ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer.
+        ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer; or
+            *parent* is about to go.
     """
+    if parent is not None and not has_begun:
+        enter(parent)
     old, old_lineage, old_ids = group.full_path, group.lineage, set(group.lineage_ids)
     if parent is not None:
         if not parent.is_group:
@@ -90,7 +97,8 @@ def move_group(
             raise refused("parent", "is the group itself, or in it")
         if not has_begun:
             _see_that_shown(Visibility(group.visibility), parent)
-    groups = list(Namespace.objects.within(group).exclude(pk=group.pk))
+    # Held, so that nothing comes into one of them by its old path meanwhile.
+    groups = [row for row in Namespace.objects.within(group).select_for_update().order_by("pk") if row.pk != group.pk]
     projects = list(Project.objects.within(group))
     free_path(old)
     group.full_path = take_path(path, parent)
@@ -107,6 +115,7 @@ def move_group(
         raise refused("parent", f"would make groups more than {DEPTH_LIMIT} deep")
     Namespace.objects.bulk_update(groups, ["full_path", "lineage"])
     Project.objects.bulk_update(projects, ["full_path"])
+    move_freed_paths(old, group.full_path)
     record("group_moved", group, by=by, full_path=[old, group.full_path])
     _tell(group, (old, group.full_path), (old_ids, set(group.lineage_ids)), has_begun=has_begun, by=by)
     return group

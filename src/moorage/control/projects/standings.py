@@ -1,6 +1,6 @@
 """Questions that turn a credential and a project into a standing, which ``rules`` decides by."""
 
-from datetime import date
+from datetime import date, datetime
 
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -53,6 +53,14 @@ def standing_in_project(who: Requester, project: Project) -> Standing:
         runs_jobs=user is not None and (user.is_admin or role >= AccessLevel.DEVELOPER),
         is_let_in=is_let_in,
     )
+
+
+def known_since(project: Project, standing: Standing) -> datetime | None:
+    """Return when the past of a project's images begins that someone is told of; None: it is all of it.
+
+    Before that another project had the path, which is deleted: that past is for administrators.
+    """
+    return None if standing.is_admin else project.history_since
 
 
 def standing_in_namespace(who: Requester, namespace: Namespace) -> Standing:

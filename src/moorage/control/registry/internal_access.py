@@ -3,7 +3,9 @@
 Source: GitLab features TKN-023.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from moorage.auth.claims import AccessClaim, Meta
 
@@ -36,9 +38,10 @@ def moving(path: str, *, into: str = "") -> Sequence[AccessClaim]:
     return claims
 
 
-def changing(repository: str) -> Sequence[AccessClaim]:
-    """Return the rights that an undo in one repository needs."""
-    return (_claim(repository, "pull", "push", "delete"),)
+def changing(repository: str, *, since: datetime | None = None) -> Sequence[AccessClaim]:
+    """Return the rights that an undo in one repository needs; *since*: nothing older comes back."""
+    meta = Meta(history_since=math.ceil(since.timestamp())) if since is not None else None
+    return (_claim(repository, "pull", "push", "delete", meta=meta),)
 
 
 def catalogue() -> Sequence[AccessClaim]:

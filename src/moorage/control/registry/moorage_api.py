@@ -63,10 +63,12 @@ class MoorageCalls:
             changes=[_change(item) for item in objects(found.get("entries"))], after=answer.marker("next", "last")
         )
 
-    def undo_tag(self, path: str, tag: str, *, to: str, expected: str, reason: str) -> None:
+    def undo_tag(
+        self, path: str, tag: str, *, to: str, expected: str, reason: str, since: datetime | None = None
+    ) -> None:
         """Point a tag to *to*, or delete it if that is empty, if it still points to *expected*.
 
-        A deleted manifest that it needs comes back too.
+        A deleted manifest that it needs comes back too. *since*: it was somebody else's before then.
 
         Raises:
             RegistryRefused: with status 409 somebody has changed it since, with 410 what it needs is gone.
@@ -79,7 +81,12 @@ class MoorageCalls:
         content = json.dumps(values).encode()
         try:
             self._transport.ask(
-                "POST", f"{_ROOT}/tag/undo", access=access.changing(path), query=query, headers=headers, content=content
+                "POST",
+                f"{_ROOT}/tag/undo",
+                access=access.changing(path, since=since),
+                query=query,
+                headers=headers,
+                content=content,
             )
         except RegistryUnknown as exc:
             _see_that_it_is_moorage(exc)

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils.translation import gettext
 
-from moorage.control.accounts.changes import block_user, unblock_user
+from moorage.control.accounts.changes import block_by_directory, unblock_by_directory
 from moorage.control.accounts.identities import UID_LENGTH_LIMIT, NameGivenAnew, identity_at
-from moorage.control.accounts.models import ExternalIdentity, User, UserState
+from moorage.control.accounts.models import ExternalIdentity, User
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.jobs.loop import Turn
 from moorage.control.jobs.walking import KeyWalk
@@ -92,20 +92,18 @@ def _follow(identity: ExternalIdentity, person: DirectoryPerson | None) -> None:
         identity_at(identity.provider, person.uid, stable_id=person.stable_id)
     except NameGivenAnew:
         _log.warning("another user has the directory's new name of this one", user=user.username)
-    if user.is_blocked_by_directory:
-        unblock_user(user, by=SYSTEM)
+    if unblock_by_directory(user, by=SYSTEM):
         _log.info("the directory has this user again", user=user.username)
     settle_admin(user, _claims(person), _terms(person.provider))
 
 
 def _keep_out(user: User, why: str) -> None:
-    if not user.is_active:
-        return
     try:
-        block_user(user, by=SYSTEM, state=UserState.LDAP_BLOCKED)
+        is_blocked = block_by_directory(user, by=SYSTEM)
     except ChangeRefused as exc:
         _log.warning("a user whom the directory has no more is not blocked", user=user.username, reason=str(exc))
-    else:
+        return
+    if is_blocked:
         _log.info("blocked, as the directory says", user=user.username, why=why)
 
 

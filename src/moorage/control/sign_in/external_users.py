@@ -6,7 +6,7 @@ from itertools import count
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext, gettext_noop
 
-from moorage.control.accounts.changes import block_user, change_user, create_user, link_identity, unblock_user
+from moorage.control.accounts.changes import block_user, change_user, create_user, link_identity, unblock_by_directory
 from moorage.control.accounts.identities import NameGivenAnew, identity_at
 from moorage.control.accounts.models import ExternalIdentity, User
 from moorage.control.accounts.rules import username_problem
@@ -60,7 +60,7 @@ def user_of_identity(claims: IdentityClaims, terms: AccountTerms) -> User:
     except IntegrityError:  # Another request has made the same user at this moment.
         user = _found(claims, terms)
     if user.is_blocked_by_directory and terms.ends_own_block:
-        unblock_user(user, by=SYSTEM)
+        unblock_by_directory(user, by=SYSTEM)
     if user.is_bot or not user.is_active:
         raise StrangerRefused(BLOCKED if user.last_login else WAITS)
     settle_admin(user, claims, terms)

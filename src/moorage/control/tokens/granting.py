@@ -1,22 +1,23 @@
 """Contents of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models.functions import Lower
 
 from moorage.auth.claims import AccessClaim, Meta
-from moorage.control.images.moving_now import is_being_moved
+from moorage.control.images.moving_now import is_being_deleted, is_being_moved
 from moorage.control.namespaces.models import Namespace, PlaceKind
 from moorage.control.namespaces.old_paths import places_once_at
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standing, Visibility
-from moorage.control.projects.standings import standing_in_project
+from moorage.control.projects.standings import known_since, standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, namespace_above, new_project
-from moorage.control.tokens.image_records import MOVING, is_push_protected, note_push, tag_claims
+from moorage.control.tokens.image_records import GOING, MOVING, is_push_protected, note_push, tag_claims
 from moorage.control.tokens.rules import NOT_THERE, DecisionStep, asked_project_paths, denial, denied_step
 from moorage.control.usage.questions import namespace_obstacle, push_obstacle
 from moorage.token_server.scopes import Scope
@@ -147,7 +148,10 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
         )
         granted = tuple(one for one in granted if one not in _CHANGES)
     is_protected = not _PUSHES.isdisjoint(granted) and is_push_protected(project, path, standing)
-    granted, denials = _without_pushes_over_quota(project, granted, denials)
+    if not _PUSHES.isdisjoint(granted) and is_being_deleted(project, path):
+        granted, denials = _without_pushes(granted, denials, GOING, DecisionStep.PROJECT)
+    elif not _PUSHES.isdisjoint(granted) and (reason := push_obstacle(project)):
+        granted, denials = _without_pushes(granted, denials, reason, DecisionStep.QUOTA)
     meta = None
     if granted:
         tags = tag_claims(project, standing, granted)
@@ -157,29 +161,27 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
             root_namespace_id=project.namespace.lineage_ids[0],
             tag_deny_access_patterns=tags.denied,
             tag_immutable_patterns=tags.immutable,
+            history_since=_history_since(project, standing),
         )
     return ScopeVerdict(
         scope=scope, granted=granted, denials=denials, project=project, is_push_protected=is_protected, meta=meta
     )
 
 
-def _without_pushes_over_quota(
-    project: Project, granted: tuple[str, ...], denials: tuple[Denial, ...]
+def _history_since(project: Project, standing: Standing) -> int | None:
+    """The moment at which the past of a project begins that they are told of; administrators are told of all of it."""
+    begins = known_since(project, standing)
+    return math.ceil(begins.timestamp()) if begins is not None else None
+
+
+def _without_pushes(
+    granted: tuple[str, ...], denials: tuple[Denial, ...], reason: str, step: DecisionStep
 ) -> tuple[tuple[str, ...], tuple[Denial, ...]]:
-    """Take pushes away where a hard quota is reached; pulls and deletions stay, of ``*`` too. Source: ADR 0090."""
-    if _PUSHES.isdisjoint(granted):
-        return granted, denials
-    reason = push_obstacle(project)
-    if not reason:
-        return granted, denials
+    """Take pushes away; pulls and deletions stay, of ``*`` too. Source: ADR 0090, ADR 0184."""
     left = [action for action in granted if action not in _PUSHES]
     if "*" in granted:
         left += [action for action in ("pull", "delete") if action not in left]
-    lost = [
-        Denial(action=action, reason=reason, shown=reason, step=DecisionStep.QUOTA)
-        for action in granted
-        if action in _PUSHES
-    ]
+    lost = [Denial(action=action, reason=reason, shown=reason, step=step) for action in granted if action in _PUSHES]
     return tuple(left), (*denials, *lost)
 
 

@@ -12,6 +12,7 @@ from moorage.control.protection import rules
 from moorage.control.protection.questions import person_of, repository_rules, tag_rules
 
 MOVING = "the project is being moved to another path; try again in a moment"
+GOING = "what is here is being deleted, and what is pushed now would go too; try again when it is gone"
 
 _CHANGES = frozenset({"push", "delete", "*"})
 

@@ -1,5 +1,6 @@
 """Changes of quotas and of sizes. Who may ask for them is decided by callers: administrators."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -74,12 +75,15 @@ def note_move(*, move: PlaceMove, **_: object) -> None:
     """
     if not move.has_begun and (reason := move_obstacle(move.place, move.entered_ids)):
         raise refused("base", reason)
-    now, namespace_ids = timezone.now(), [*move.left_ids, *move.entered_ids]
+    namespace_ids = [*move.left_ids, *move.entered_ids]
     for namespace in Namespace.objects.filter(pk__in=namespace_ids, usage=None):
         ensure_place(namespace)
-    rows = UsagePlace.objects.filter(namespace__in=namespace_ids)
-    rows.update(changed_at=now)
-    rows.filter(owner="").update(due_at=now)
+    _have_measured(namespace_ids)
+
+
+def note_deletion(*, instance: Project, **_: object) -> None:
+    """Have the namespaces measured at once that a project was in: events of its images come too late to find it."""
+    _have_measured(instance.namespace.lineage_ids)
 
 
 def request_measurement(place: Project | Namespace) -> None:
@@ -87,6 +91,12 @@ def request_measurement(place: Project | Namespace) -> None:
     row, now = ensure_place(place), timezone.now()
     UsagePlace.objects.filter(pk=row.pk).update(changed_at=now)
     UsagePlace.objects.filter(pk=row.pk, owner="").update(due_at=now)
+
+
+def _have_measured(namespace_ids: Collection[int]) -> None:
+    now, rows = timezone.now(), UsagePlace.objects.filter(namespace__in=namespace_ids)
+    rows.update(changed_at=now)
+    rows.filter(owner="").update(due_at=now)
 
 
 def ensure_places_of(project: Project) -> None:

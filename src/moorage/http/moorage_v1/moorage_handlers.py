@@ -62,7 +62,7 @@ class MoorageHandlers:
             since=query.since,
             until=query.until,
         )
-        page = await self._history.entries(wanted, before=query.last, limit=query.n)
+        page = await self._history.entries(wanted, grant=call.grant, before=query.last, limit=query.n)
         return _page(call, page)
 
     async def request(self, call: Call) -> Response:
@@ -76,7 +76,7 @@ class MoorageHandlers:
     async def tag(self, call: Call) -> Response:
         """Answer with the state of a tag, now or at a time."""
         query = asked.parse_query(asked.TagQuery, call.query)
-        state = await self._history.tag(query.repository, query.tag, at=query.at)
+        state = await self._history.tag(query.repository, query.tag, grant=call.grant, at=query.at)
         return answers.json_response(answers.tag(query.repository, query.tag, state, at=query.at))
 
     async def undo_tag(self, call: Call) -> Response:

@@ -20,7 +20,9 @@ from moorage.control.pages.instance_forms import SettingsForm
 from moorage.control.pages.key_pages import PLAIN_ROWS, ListOrder, key_page
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.requesting import requester_of, user_of_page
+from moorage.control.pages.room_texts import said_of
 from moorage.control.policies.questions import projects_without_cleanup
+from moorage.control.refusals import ChangeRefused
 
 AnyRow = TypeVar("AnyRow", bound=Model)
 
@@ -62,7 +64,10 @@ def change_user_state(request: HttpRequest, user: int) -> HttpResponse:
     row = get_object_or_404(User.objects.humans(), pk=user)
     by, address = requester_of(request).as_actor(), reverse("pages:admin-users")
     if "block" not in request.POST:
-        unblock_user(row, by=by)
+        try:
+            unblock_user(row, by=by)
+        except ChangeRefused as exc:
+            return not_done(request, f"{row.username} {said_of(exc)}", address)
         return done(request, _("%s may sign in again.") % row.username, address)
     if row.pk == administrator.pk:
         return not_done(request, _("You would lock yourself out."), address)

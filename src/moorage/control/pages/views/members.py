@@ -13,6 +13,7 @@ from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_forms import ROLES, MemberForm
 from moorage.control.pages.place_pages import place_context
 from moorage.control.pages.places import place_at
+from moorage.control.pages.room_texts import said_of
 from moorage.control.projects.members import add_member, change_member, remove_member
 from moorage.control.projects.rules import AccessLevel, level_problem, may_change_project, may_own
 from moorage.control.projects.visible_groups import strongest
@@ -66,7 +67,7 @@ def change_member_of(request: HttpRequest, place: str, member: int) -> HttpRespo
             change_member(row, level, by=found.who.as_actor(), expires_at=row.expires_at)
             said = _("The role of %s is changed.") % row.user.username
     except ChangeRefused as exc:
-        return not_done(request, str(exc), _address(found))
+        return not_done(request, said_of(exc), _address(found))
     return done(request, said, _address(found) if manages(found) else "/")
 
 

@@ -22,6 +22,7 @@ from moorage.control.pages.place_forms import GroupForm, NewProjectForm, Project
 from moorage.control.pages.place_pages import group_context, place_context, project_context
 from moorage.control.pages.places import group_at, image_at, place_at, rights_in
 from moorage.control.pages.requesting import requester_of, user_of_page
+from moorage.control.pages.room_texts import said_of
 from moorage.control.projects.changes import (
     GroupWish,
     ProjectWish,
@@ -142,7 +143,7 @@ def delete_place(request: HttpRequest, place: str) -> HttpResponse:
             try:
                 return _deleted(request, found)
             except ChangeRefused as exc:
-                said = str(exc)
+                said = said_of(exc)
     return render(request, "pages/delete_place.html", context | {"said": said}, status=400 if said else 200)
 
 

@@ -84,7 +84,7 @@ def try_again(request: HttpRequest, repository: str) -> HttpResponse:
     image = _administered(request, repository)
     address = f"/{image.found.project.full_path}/-/registry"
     try:
-        retry_deletion(image.repository, by=image.found.who.as_actor())
+        retry_deletion(image.repository, by=image.found.who.as_actor(), person=person_of(image.found.standing))
     except ChangeRefused:
         return not_done(request, _("Its deletion has not failed."), address)
     return done(request, _("%s is tried again within a minute.") % image.repository.path, address)

@@ -18,6 +18,7 @@ from moorage.control.pages.key_pages import PLAIN_ROWS, ROWS
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_pages import image_context
 from moorage.control.pages.places import FoundImage, image_at, project_at, rights_in, sees_past
+from moorage.control.pages.room_texts import said_of
 from moorage.control.pages.shared_layers import LayerSharing, sharing_of
 from moorage.control.pages.templatetags.moorage import exact
 from moorage.control.policies.models import CleanupRun
@@ -120,11 +121,11 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
     is_own = bool(row.requested_by) and row.requested_by == found.who.name and ImageRight.DELETE in rights_in(found)
     if found.who.is_anonymous or not (is_own or may_change_project(found.standing)):
         raise unauthorized() if found.who.is_anonymous else forbidden()
-    address = f"/{row.repository_path}/-/tags" if row.repository else f"/{found.project.full_path}/-/registry"
+    address = f"/{row.repository.path}/-/tags" if row.repository else f"/{found.project.full_path}/-/registry"
     try:
         undone = undo_run(row, by=found.who.as_actor(), person=person_of(found.standing) or Person(0))
     except (ChangeRefused, ImageProtected) as exc:
-        return not_done(request, str(exc), address)
+        return not_done(request, said_of(exc), address)
     back = len(undone.restored)
     said = [ngettext("%d tag is back.", "%d tags are back.", back) % back]
     if undone.left:

@@ -15,7 +15,7 @@ from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.past import TagsThen, days_of, tags_at
 from moorage.control.pages.place_pages import image_context
-from moorage.control.pages.places import FoundImage, image_at, sees_past
+from moorage.control.pages.places import FoundImage, image_at, sees_past, told_since
 from moorage.control.policies.tag_undo import undo_tag
 from moorage.control.projects.rules import ImageRight
 from moorage.control.protection.questions import person_of
@@ -73,6 +73,7 @@ def undo(request: HttpRequest, repository: str) -> HttpResponse:
             expected=request.POST.get("expected", ""),
             by=image.found.who.as_actor(),
             person=person_of(image.found.standing) or Person(0),
+            since=told_since(image),
         )
     except ImageProtected:
         return not_done(request, _("A protection rule keeps %s as it is.") % tag, back)
@@ -98,12 +99,17 @@ def _changes(request: HttpRequest, image: FoundImage, tag: str) -> dict[str, obj
     path, last = image.repository.path, request.GET.get("last", "")
     last = last if last.isascii() and last.isdigit() else ""
     name = Tag.parse(tag).text if tag else ""
-    found: RecordedChanges = the_registry().moorage.changes(path, tag=name, last=last, limit=CHANGES)
+    found: RecordedChanges = the_registry().moorage.changes(
+        path, tag=name, since=told_since(image), last=last, limit=CHANGES
+    )
     now = the_registry().tag_digest(path, name) if name and found.changes else ""
     return {"days": days_of(found.changes), "after": found.after, "now": now, "is_first": not last}
 
 
 def _then(request: HttpRequest, image: FoundImage, when: datetime) -> dict[str, object]:
     after = request.GET.get("after", "")[:_TEXT_LIMIT]
+    begins = told_since(image)
+    if begins is not None and when < begins:
+        return {"past": TagsThen(tags=())}
     found: TagsThen = tags_at(image.repository.path, min(when, timezone.now()), after=after)
     return {"past": found}

@@ -158,6 +158,14 @@ def test_names_of_gitlabs_chart_count() -> None:
     assert kind(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 2
     scaled = kind(objects, "HorizontalPodAutoscaler")["spec"]
     assert (scaled["minReplicas"], scaled["maxReplicas"]) == (3, 6)
+    assert (database["loadbalancing"]["nameserver"], database["loadbalancing"]["record"]) == (
+        "consul.example.com",
+        "standbys.service.consul",
+    )
+    assert (config["auth"]["token"]["autoredirect"], config["reporting"]["sentry"]["environment"]) == (
+        True,
+        "production",
+    )
     redis = config["redis"]
     assert (redis["cache"]["addr"], redis["cache"]["mainname"], redis["cache"]["db"]) == (
         "sentinel1.example.com:26380,sentinel2.example.com:26379",
@@ -180,6 +188,7 @@ def test_names_of_gitlabs_chart_count() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (["registry.database.loadBalancing.enabled=true"], "name the record that tells the standbys"),
         (["registry.hpa.minReplica=3"], "additional properties 'minReplica' not allowed"),
         (["registry.storage.secret="], "name a secret with the section `storage`"),
         (["registry.storage.persistence.enabled=true"], "take one of them"),

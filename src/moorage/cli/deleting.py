@@ -37,7 +37,7 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
     """Delete the tags of *selection*, and say what was done.
 
     Raises:
-        CommandFailed: the registry refused, or a tag that was named is not there; the others are deleted.
+        CommandFailed: the registry refused, or a tag that was named is not there or was moved; the others are deleted.
     """
     names: Sequence[str] = selection.get("tags", ())
     missing = _missing(remote, repository, selection)
@@ -55,13 +55,12 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
         print(json.dumps(found.shown, indent=2))
     else:
         _print_deleted(found, dry_run=dry_run)
-    if missing:
-        msg = f"{repository} has no tag {', '.join(missing)}"
-        raise CommandFailed(msg)
+    left = [f"{repository} has no tag {', '.join(missing)}"] if missing else []
     if found.moved:
         named = ", ".join(f"{repository}:{name}" for name in found.moved)
-        msg = f"somebody pushed meanwhile, so it was not deleted; look at it again: {named}"
-        raise CommandFailed(msg, status=3)
+        left.append(f"somebody pushed meanwhile, so it was not deleted; look at it again: {named}")
+    if left:
+        raise CommandFailed("; ".join(left), status=3 if found.moved else 1)
 
 
 def _try(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _Deleted:

@@ -300,7 +300,7 @@ def test_repositories_and_tags_are_protected_and_rules_taken_away(run: Run, shar
         project=project, repository_path_pattern="old/place/*", minimum_access_level_for_push="owner"
     )
     (left,) = rows(run("protection", "stale", "--json"))
-    assert (left["project"], left["pattern"]) == (path, "old/place/*")
+    assert (left["project"], left["pattern"], left["to_move"]) == (path, "old/place/*", False)
 
 
 def test_projects_and_groups_are_moved_and_deleted_with_their_images(run: Run, shared_daemon: Daemon) -> None:

@@ -82,6 +82,16 @@ def test_two_workers_share_rows_and_the_capacity_of_cleanups(configuration: Path
     assert found["over_capacity"] == [1] * 8
 
 
+def test_of_two_requests_for_the_same_thing_at_once_the_second_is_answered_as_after_the_first(
+    configuration: Path,
+) -> None:
+    assert "migrations were applied" in control(configuration, "migrate").stdout
+    found = json.loads(_beside(configuration, "support.postgres_races"))
+    assert len(found) > 15
+    assert {name: one["race"] for name, one in found.items()} == {name: one["turn"] for name, one in found.items()}
+    assert "500" not in json.dumps(found)
+
+
 def _beside(configuration: Path, module: str) -> str:
     """The last line of a module that is run with Django."""
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
@@ -27,6 +28,8 @@ class FrontFault:
     """The registry does it, and the connection ends without an answer."""
     body: bytes | None = None
     """The answer's body in place of the registry's."""
+    meanwhile: Callable[[], object] | None = None
+    """Done once the registry has answered, before the answer is passed on."""
     hangs: threading.Event | None = None
     """With ``cut_answer_at``: the connection stays until this is set."""
 
@@ -88,6 +91,8 @@ class FaultyFront(ThreadedServer):
             content = answer.read()
         finally:
             connection.close()
+        if fault.meanwhile is not None:
+            fault.meanwhile()
         if fault.cut_request_at is not None or fault.loses_answer:
             asked.close_connection = True
             self.reached.set()

@@ -200,7 +200,9 @@ class GCSFake:
             asked = parse_qs(urlsplit(request.target).query)["permissions"]
             return web.json_response({"permissions": [name for name in asked if name not in self.denied]})
         self._need("storage.buckets.get")
-        return web.json_response({"kind": "storage#bucket", "name": bucket.name, "storageClass": "STANDARD"})
+        return web.json_response(
+            {"kind": "storage#bucket", "name": bucket.name, "storageClass": "STANDARD", **bucket.about}
+        )
 
     def _batch(self, request: web.Request, body: bytes) -> web.Response:
         boundary = request.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()

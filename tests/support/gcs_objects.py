@@ -85,6 +85,8 @@ class GCSBucket:
         self.persisted_at_once = 1 << 40
         """Bytes of a chunk that are kept; the sender has to send the others again."""
         self.page_limit = 1000
+        self.about: dict[str, object] = {}
+        """What an administrator has set for the bucket, as Google shows it."""
         self._generations = itertools.count(1_700_000_000_000_000)
 
     def find(self, name: str, conditions: Mapping[str, str], *, source: bool = False) -> GCSObject:

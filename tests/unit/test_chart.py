@@ -158,6 +158,28 @@ def test_names_of_gitlabs_chart_count() -> None:
     assert kind(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 2
     scaled = kind(objects, "HorizontalPodAutoscaler")["spec"]
     assert (scaled["minReplicas"], scaled["maxReplicas"]) == (3, 6)
+    assert (database["loadbalancing"]["nameserver"], database["loadbalancing"]["record"]) == (
+        "consul.example.com",
+        "standbys.service.consul",
+    )
+    assert (config["auth"]["token"]["autoredirect"], config["reporting"]["sentry"]["environment"]) == (
+        True,
+        "production",
+    )
+    redis = config["redis"]
+    assert (redis["cache"]["addr"], redis["cache"]["mainname"], redis["cache"]["db"]) == (
+        "sentinel1.example.com:26380,sentinel2.example.com:26379",
+        "redis.example.com",
+        2,
+    )
+    assert redis["ratelimiter"]["addr"] == "redis1.example.com:6379,redis2.example.com:6380"
+    assert redis["loadbalancing"] == {"enabled": True, "addr": "redis.example.com:6390"}
+    [container] = kind(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    keys = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"] if "REDIS" in one["name"]}
+    assert keys == {
+        "REGISTRY_REDIS_CACHE_PASSWORD": {"name": "registry-cache-password", "key": "redis-password"},
+        "REGISTRY_REDIS_CACHE_SENTINELPASSWORD": {"name": "registry-sentinel-password", "key": "password"},
+    }
     volumes = kind(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
     secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
     assert secrets == {"gitlab-registry-secret", "registry-storage", "registry-service-tls"}
@@ -166,6 +188,7 @@ def test_names_of_gitlabs_chart_count() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (["registry.database.loadBalancing.enabled=true"], "name the record that tells the standbys"),
         (["registry.hpa.minReplica=3"], "additional properties 'minReplica' not allowed"),
         (["registry.storage.secret="], "name a secret with the section `storage`"),
         (["registry.storage.persistence.enabled=true"], "take one of them"),
@@ -177,6 +200,18 @@ def test_names_of_gitlabs_chart_count() -> None:
 )
 def test_what_cannot_go_well_is_refused_with_what_would(settings: list[str], words: str) -> None:
     assert words in refused(*settings)
+
+
+def test_one_redis_is_for_all_kinds_with_its_password_and_a_kind_without_a_server_is_refused() -> None:
+    on = [f"registry.redis.{name}.enabled=true" for name in ("cache", "rateLimiting", "loadBalancing")]
+    objects = rendered(SETS[0], "registry.redis.addr=redis:6379", "registry.redis.password.secret=redis", *on)
+    [container] = kind(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    environ = {name: value for name, value in environ_of(container).items() if name.startswith("REGISTRY_")}
+    found = load(kind(objects, "ConfigMap")["data"]["config.yml"], environ).config.redis
+    for one in (found, found.cache, found.ratelimiter, found.loadbalancing):
+        assert (one.addr, bool(one.password)) == ("redis:6379", True)
+    said = refused("registry.redis.addr=", "registry.redis.cache.enabled=true")
+    assert "registry.redis.cache is on: name its server by registry.redis.cache.host" in said
 
 
 def test_the_schema_has_the_keys_of_the_values_and_no_other() -> None:

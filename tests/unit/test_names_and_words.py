@@ -1,6 +1,7 @@
 """Names and words of the package: a class name means one class, and a docstring says what is there."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +47,10 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 def test_a_docstring_is_no_question(path: Path) -> None:
     opening = [(line, text.split()[0].strip(".,:;")) for line, text in docstrings(path) if text.strip()]
     assert [f"{path.name}:{line} opens with {word}" for line, word in opening if word in QUESTIONS] == []
+
+
+def test_the_paths_at_which_a_site_is_asked_are_written_in_one_module() -> None:
+    """Docstrings may name them: there they are in double backquotes."""
+    paths = re.compile(r"^[^`\n]*(?:container_registry_event/events|jwt/auth)", re.MULTILINE)
+    found = {str(path.relative_to(PACKAGE)) for path in SOURCES if paths.search(path.read_text(encoding="utf-8"))}
+    assert found == {"gitlab_site/site_paths.py"}

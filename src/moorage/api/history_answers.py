@@ -141,3 +141,6 @@ class TagsDeleted:
     unknown: Annotated[int, Said("How many of the names given were no tags.")]
     more: Annotated[bool, Said("Whether `limit` ended it.")]
     sample: Annotated[list[str], Said("The first of the deleted tags.")]
+    changed: Annotated[
+        int, Said("How many that `matching` chose were pushed or deleted by others before their turn, and are left.")
+    ] = 0

@@ -162,7 +162,7 @@ NOTES = {
     "control policy undo": CommandNote("Bring back what a run deleted.", "moorage control policy undo 7"),
     "control protection list": CommandNote("List a project's rules.", "moorage control protection list acme/app"),
     "control protection stale": CommandNote(
-        "List rules of all projects that protect nothing.", "moorage control protection stale --json"
+        "List rules that protect nothing, or mend them.", "moorage control protection stale --move"
     ),
     "control protection add": CommandNote(
         "Protect repositories or tags.",

@@ -6,6 +6,7 @@ import typer
 
 from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows, project_at
 from moorage.cli.options import AsJSON
+from moorage.errors import Refused
 
 if TYPE_CHECKING:
     from moorage.control.protection.models import ProtectedTagPattern, RepositoryProtection
@@ -37,15 +38,31 @@ def list_rules(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSO
 
 
 @protection_app.command("stale")
-def list_stale_rules(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
-    """List rules of all projects that protect nothing: no repository of their project can have such a path.
+def list_stale_rules(
+    *,
+    move: Annotated[bool, typer.Option("--move", help="Give them the pattern that is listed.")] = False,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List rules of all projects that protect nothing, and the pattern that each would have to have.
 
-    A project that was moved before rules followed their project has left them at its old path.
+    A project that was moved before rules followed their project has left them at its old path. Where the audit log
+    says at which path a rule was made, --move has it protect the same images at the present one.
     """
     open_database(config)
-    from moorage.control.protection.questions import rules_that_lead_nowhere  # noqa: PLC0415 - Django has started
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.protection.stale_rules import move_stale_rule, stale_rules  # noqa: PLC0415 - as above
 
-    rows = [{"project": row.project.full_path, **_row(row)} for row in rules_that_lead_nowhere()]
+    rows = []
+    for found in list(stale_rules()):
+        pattern, why = found.pattern, found.why
+        if move and pattern:
+            try:
+                move_stale_rule(found, by=COMMAND_LINE)
+            except Refused as exc:  # Such as a second one that belongs to the same place.
+                pattern, why = "", str(exc)
+        named = {"project": found.row.project.full_path, **_row(found.row)}
+        rows.append({**named, "moved" if move else "to_move": bool(pattern), "becomes": pattern, "why": why})
     print_rows(rows, as_json=as_json, things="rules that protect nothing")
 
 

@@ -27,13 +27,17 @@ class _Deleted:
     """None: it cannot be taken back."""
     shown: Mapping[str, object]
     missing: Sequence[str] = ()
+    moved: Sequence[str] = ()
+    """Names of tags that somebody pushed after the look at them; they stay."""
+    changed: int = 0
+    """Tags that a pattern chose, and that others pushed or deleted before their turn."""
 
 
 def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
     """Delete the tags of *selection*, and say what was done.
 
     Raises:
-        CommandFailed: the registry refused, or a tag that was named is not there; the others are deleted.
+        CommandFailed: the registry refused, or a tag that was named is not there or was moved; the others are deleted.
     """
     names: Sequence[str] = selection.get("tags", ())
     missing = _missing(remote, repository, selection)
@@ -51,9 +55,12 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
         print(json.dumps(found.shown, indent=2))
     else:
         _print_deleted(found, dry_run=dry_run)
-    if missing:
-        msg = f"{repository} has no tag {', '.join(missing)}"
-        raise CommandFailed(msg)
+    left = [f"{repository} has no tag {', '.join(missing)}"] if missing else []
+    if found.moved:
+        named = ", ".join(f"{repository}:{name}" for name in found.moved)
+        left.append(f"somebody pushed meanwhile, so it was not deleted; look at it again: {named}")
+    if left:
+        raise CommandFailed("; ".join(left), status=3 if found.moved else 1)
 
 
 def _try(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _Deleted:
@@ -90,23 +97,25 @@ def _is_absent(exc: CommandFailed) -> bool:
 
 def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *, dry_run: bool) -> _Deleted:
     """Delete as the specification has it. There is no history, so it cannot be undone."""
-    missing = []
+    missing, moved = [], []
     for name in names:
         path = f"/v2/{repository}/manifests/{name}"
         try:
             # Asked for first: there are registries that say only that they cannot delete a tag.
-            remote.fetch(path, method="HEAD", accept=_MANIFESTS)
+            seen = remote.fetch(path, method="HEAD", accept=_MANIFESTS)
             if not dry_run:
-                remote.fetch(path, method="DELETE")
+                remote.fetch(path, method="DELETE", only_if=seen.headers.get("Docker-Content-Digest"))
         except CommandFailed as exc:
+            if exc.code == HTTPStatus.PRECONDITION_FAILED:
+                moved.append(name)
+                continue
             if exc.code != HTTPStatus.NOT_FOUND:
                 msg = f"{repository}:{name} cannot be deleted: {exc}"
                 raise CommandFailed(msg, code=exc.code) from None
             missing.append(name)
-    sums = {"deleted": len(names) - len(missing), "kept": None, "protected": 0, "missing": missing, "request_id": None}
-    return _Deleted(
-        deleted=len(names) - len(missing), kept=None, protected=0, request_id=None, missing=missing, shown=sums
-    )
+    deleted = len(names) - len(missing) - len(moved)
+    sums = {"deleted": deleted, "kept": None, "protected": 0, "missing": missing, "moved": moved, "request_id": None}
+    return _Deleted(deleted=deleted, kept=None, protected=0, request_id=None, missing=missing, moved=moved, shown=sums)
 
 
 def _print_deleted(found: _Deleted, *, dry_run: bool) -> None:
@@ -114,6 +123,8 @@ def _print_deleted(found: _Deleted, *, dry_run: bool) -> None:
     print(f"{found.deleted:,} {'would be ' if dry_run else ''}deleted{kept}")
     if found.protected:
         print(f"{found.protected} are protected and stay")
+    if found.changed:
+        print(f"{found.changed} left as they are now, as somebody pushed or deleted them meanwhile")
     if found.deleted and not dry_run and found.request_id:
         print(f"undo with: moorage undo {found.request_id}")
 
@@ -125,7 +136,7 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _D
     request_id = os.urandom(16).hex()
     names: list[str] | None = selection.get("tags")
     total = len(names) if names is not None else _try(remote, repository, selection).deleted
-    deleted = kept = protected = unknown = 0
+    deleted = kept = protected = unknown = changed = 0
     with Bars(counts=True, is_transient=True) as bars:
         bars.begins("deleting", total)
         for body in _steps(selection, total):
@@ -133,18 +144,20 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _D
             found = answer.read(TagsDeleted)
             deleted += found.deleted
             unknown += found.unknown
+            changed += found.changed
             # Each step by pattern meets those that stay anew.
             kept = found.kept
             protected = found.protected + (protected if names is not None else 0)
             bars.moved("deleting", deleted + unknown + (protected if names is not None else 0))
             if names is None and not found.more:
                 break
-    counts = {"deleted": deleted, "kept": kept, "protected": protected, "unknown": unknown}
+    counts = {"deleted": deleted, "kept": kept, "protected": protected, "unknown": unknown, "changed": changed}
     return _Deleted(
         deleted=deleted,
         kept=kept,
         protected=protected,
         request_id=request_id,
+        changed=changed,
         shown={"request_id": request_id, "dry_run": False, **counts},
     )
 

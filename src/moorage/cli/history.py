@@ -99,12 +99,13 @@ def undo(  # noqa: PLR0913 - one argument an option
     if not tag:
         msg = f"{place} names no tag; give REPO:TAG"
         raise typer.BadParameter(msg)
+    if expect is None:
+        # Before the look at its history: what is done to the tag between that and the undo is then a conflict.
+        expect = remote.get("tag", repository=repository, tag=tag).read(TagState).digest
     if not redo and to is None and at is None and steps is None:
         _see_that_it_is_no_redo(remote, repository, tag)
     target = {"to": to, "at": _time(at), "steps": steps}
     body = {name: value for name, value in target.items() if value is not None} | {"dry_run": dry_run}
-    if expect is None:
-        expect = remote.get("tag", repository=repository, tag=tag).read(TagState).digest
     answer = remote.post("tag/undo", {**body, "expected": expect}, repository=repository, tag=tag)
     _print_undo(answer, as_json=as_json)
 

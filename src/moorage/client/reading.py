@@ -52,8 +52,12 @@ def _read_fields(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 -
     if not isinstance(value, Mapping):
         raise _unreadable(where, "an object", value)
     found = {}
+    # What has a default came later: a registry of an older version does not say it.
+    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
     for name, annotation in get_type_hints(kind).items():
         place = f"{where}.{name}" if where else name
+        if name not in value and name in optional:
+            continue
         if name not in value:
             msg = f"{place} is missing"
             raise AnswerUnreadable(msg)

@@ -123,14 +123,17 @@ class Remote:
             request.add_header("X-Request-Id", request_id)
         return self._ask(request)
 
-    def fetch(self, path: str, *, method: str = "GET", accept: str = "*/*") -> Received:
+    def fetch(self, path: str, *, method: str = "GET", accept: str = "*/*", only_if: str | None = None) -> Received:
         """Ask below the root of the registry, such as ``/v2/``; any registry has that.
+
+        *only_if*: the digest that a tag has to point to, else 412; registries that know no conditions ask nothing.
 
         Raises:
             CommandFailed: the registry refused, or could not be asked.
         """
         url = f"{self.url}{path}"
-        request = urllib.request.Request(url, headers={**self._headers, "Accept": accept}, method=method)  # noqa: S310
+        headers = {**self._headers, "Accept": accept, **({"If-Match": f'"{only_if}"'} if only_if else {})}
+        request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - http or https only
         received = self._with_credentials(request)
         if received.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(received.status, received.body)

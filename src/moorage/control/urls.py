@@ -9,11 +9,12 @@ from moorage.control.api.failures import show_no_route
 from moorage.control.pages import failing
 from moorage.control.readiness import is_ready
 from moorage.control.tokens.views import give_token
+from moorage.gitlab_site.site_paths import EVENTS_PATH, TOKENS_PATH
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("-/readiness", is_ready),
-    path("jwt/auth", give_token),
-    path(events.ROUTE, events.receive_events),
+    path(TOKENS_PATH[1:], give_token),
+    path(EVENTS_PATH[1:], events.receive_events),
     path("api/v4/", API.urls),
     re_path("^api(?:/|$)", csrf_exempt(show_no_route)),
     path("", include("moorage.control.sign_in.routes")),

@@ -53,6 +53,8 @@ class Removal:
     """Tags that were meant and are protected."""
     unknown: int = 0
     """Names that were given and are no tags."""
+    changed: int = 0
+    """Tags that matched, and were pushed or deleted by others before their turn came: they are left."""
     more: bool = False
     """True if the limit ended it, so that there may be more to remove."""
     sample: list[Tag] = field(default_factory=list)
@@ -165,15 +167,18 @@ class History:
         removal = Removal()
         is_by_name, source = self._chosen(name, selection, removal, grant.protection(name))
 
-        async def delete(batch: Sequence[Tag]) -> None:
-            found = batch
+        async def delete(batch: Sequence[Tag | Published]) -> None:
+            found: Sequence[Tag] = [one.tag if isinstance(one, Published) else one for one in batch]
             if is_by_name or not dry_run:
                 found = await self._store.delete_tags(name, batch, cause=cause, dry_run=dry_run)
             removal.deleted += len(found)
-            removal.unknown += len(batch) - len(found)
+            if is_by_name:
+                removal.unknown += len(batch) - len(found)
+            else:
+                removal.changed += len(batch) - len(found)
             removal.sample += sorted(found)[: SHOWN_LIMIT - len(removal.sample)]
 
-        batch: list[Tag] = []
+        batch: list[Tag | Published] = []
         taken = 0
         async for tag in source:
             if taken == limit:
@@ -196,7 +201,7 @@ class History:
 
     def _chosen(
         self, name: RepositoryName, selection: Selection, removal: Removal, protection: Protection
-    ) -> tuple[bool, AsyncIterator[Tag]]:
+    ) -> tuple[bool, AsyncIterator[Tag | Published]]:
         """Return whether tags are chosen by name, and the chosen tags that may be removed."""
         if isinstance(selection.chosen, TagPattern):
             return False, self._matching(name, selection.chosen, selection, removal=removal, protection=protection)
@@ -207,7 +212,7 @@ class History:
 
     async def _matching(
         self, name: RepositoryName, meant: TagPattern, selection: Selection, *, removal: Removal, protection: Protection
-    ) -> AsyncIterator[Tag]:
+    ) -> AsyncIterator[Published]:
         kept = selection.keep_matching
         last: Published | None = None
         while page := await self._store.published(name, after=last, limit=BATCH):
@@ -220,7 +225,7 @@ class History:
                 if removal.kept < selection.keep_newest:
                     removal.kept += 1
                     continue
-                yield found.tag
+                yield found
             last = page[-1]
 
 

@@ -7,6 +7,7 @@ import aiohttp
 
 from moorage.config import Config
 from moorage.doctor.apart import apart
+from moorage.doctor.bucket_rules import check_bucket_rules
 from moorage.doctor.clocks import Now, compare_clocks
 from moorage.doctor.diagnosis import Report
 from moorage.doctor.file_system import check_folder
@@ -36,6 +37,7 @@ async def check_storage(config: Config, storage: StorageDriver, report: Report, 
         return False
     if isinstance(storage, RemoteDriver):
         await _check_rights(config, storage, report, is_read_only=is_read_only)
+        await check_bucket_rules(config, storage, report)
     if is_read_only:
         report.skip("clock: storage", "the registry is read-only, so nothing is written to ask storage for its time")
         return True

@@ -12,6 +12,7 @@ import yaml
 from moorage.gitlab_site.linux_package import PASSED_ON, FrontEnd, PackageSite, endpoints
 from moorage.gitlab_site.nginx_site import nginx_site
 from moorage.gitlab_site.ruby_literals import RubyValue
+from moorage.gitlab_site.site_paths import EVENTS_PATH, TOKENS_PATH
 
 CONFIG, CONTROL, NGINX, ENVIRONMENT = "config.yml", "control.yml", "nginx.conf", "registry.env"
 KEY, CERTIFICATE = "gitlab-registry.key", "gitlab-registry.crt"
@@ -19,7 +20,6 @@ KEYS = "keys"
 """Folder of keys that are made here, where the site has none of its own."""
 CONTROL_ADDR = "127.0.0.1:8080"
 SERVICE = "container_registry"
-EVENTS_PATH = "/api/v4/container_registry_event/events"
 HEADER = "# Written by moorage config from-gitlab-rb; the next run replaces it.\n"
 _SECRET_BYTES = 32
 
@@ -115,7 +115,7 @@ def _config(site: PackageSite, secret: str, certificate: str) -> dict[str, Any]:
     if debug := given.get("debug_addr"):
         http["debug"] = {"addr": debug, "prometheus": {"enabled": True, "path": "/metrics"}}
     token: dict[str, Any] = {
-        "realm": f"{site.token_realm.rstrip('/')}/jwt/auth",
+        "realm": f"{site.token_realm.rstrip('/')}{TOKENS_PATH}",
         "service": SERVICE,
         "issuer": site.issuer,
     }

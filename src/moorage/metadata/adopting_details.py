@@ -167,7 +167,7 @@ class AdoptingHistory(HistoryStore):
         return await self._database.published(name, after=after, limit=limit)
 
     async def delete_tags(
-        self, name: RepositoryName, tags: Sequence[Tag], *, cause: Cause, dry_run: bool = False
+        self, name: RepositoryName, tags: Sequence[Tag | Published], *, cause: Cause, dry_run: bool = False
     ) -> Sequence[Tag]:
         await self._ready(name)
         return await self._database.delete_tags(name, tags, cause=cause, dry_run=dry_run)

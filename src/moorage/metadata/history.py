@@ -268,9 +268,11 @@ class HistoryStore(ABC):
 
     @abstractmethod
     async def delete_tags(
-        self, name: RepositoryName, tags: Sequence[Tag], *, cause: Cause, dry_run: bool = False
+        self, name: RepositoryName, tags: Sequence[Tag | Published], *, cause: Cause, dry_run: bool = False
     ) -> Sequence[Tag]:
         """Remove tags, at most a thousand, in one transaction; return those that were there.
+
+        One that is given as it was published is removed only if it is still so: not if it was pushed since.
 
         Raises:
             NameUnknown: there is no such repository.

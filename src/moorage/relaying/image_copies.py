@@ -136,8 +136,19 @@ class ImageCopies:
         if self._wish.dry_run:
             return digest, RelayResult.TO_COPY
         if job.tag is not None:
-            await self._target.put_manifest(job.pair.target, job.tag, await self._stored(job.pair, digest))
+            return digest, await self._tag(job.pair, job.tag, await self._stored(job.pair, digest))
         return digest, RelayResult.COPIED
+
+    async def _tag(self, pair: RepositoryPair, tag: Tag, stored: StoredManifest) -> RelayResult:
+        """Point the tag of the target to what was copied; where it is wished, not one that somebody made meanwhile."""
+        try:
+            await self._target.put_manifest(pair.target, tag, stored, is_new=not self._wish.overwrites)
+        except CommandFailed as exc:
+            if self._wish.overwrites or exc.code != HTTPStatus.PRECONDITION_FAILED:
+                raise
+            made = await self._target.find(pair.target, tag)
+            return RelayResult.PRESENT if made is not None and made.digest == stored.digest else RelayResult.KEPT
+        return RelayResult.COPIED
 
     async def _chosen(self, job: CopyJob, digest: Digest, platform: WantedPlatform) -> tuple[Digest, str]:
         """The image of an index for a platform; what is no index is what it is."""

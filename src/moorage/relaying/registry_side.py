@@ -79,13 +79,19 @@ class RegistrySide:
             raise CommandFailed(msg)
         return StoredManifest(digest, _media_type(answer), answer.body)
 
-    async def put_manifest(self, repository: RepositoryName, reference: Reference, manifest: StoredManifest) -> bool:
+    async def put_manifest(
+        self, repository: RepositoryName, reference: Reference, manifest: StoredManifest, *, is_new: bool = False
+    ) -> bool:
         """Store a manifest, and return whether the registry says that it has noted what it is about.
 
+        *is_new*: only if there is no such tag; a registry that knows no conditions does it all the same.
+
         Raises:
-            CommandFailed: the registry refused, or could not be asked.
+            CommandFailed: the registry refused, or could not be asked; with 412, there is such a tag.
         """
         headers = {"Content-Type": manifest.media_type} if manifest.media_type else {}
+        if is_new:
+            headers["If-None-Match"] = "*"
         call = StreamedCall(
             method="PUT",
             url=self._manifest_url(repository, reference),

@@ -1,5 +1,6 @@
 """What the journal tells, and the state of a tag now and then."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,12 +8,16 @@ import pytest
 from contract.metadata.pushing import NAME, NEVER, push_blob
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past
+from moorage.auth.access import EVERYTHING
+from moorage.core.history import History, Selection
 from moorage.errors import NameUnknown
 from moorage.metadata.history import Fate, JournalEntry, JournalFilter, Published, PullFacts
+from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.metadata.words import JournalAction
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
+from moorage.oci.tag_patterns import TagPattern
 
 
 async def test_every_change_is_there_newest_first_with_who_when_and_why(past: Past) -> None:
@@ -152,6 +157,41 @@ async def test_deleted_tags_are_told_from_names_that_were_none(past: Past) -> No
         ("tag_delete", "3", manifest, None),
     ]
     assert await past.has(manifest)
+
+
+async def test_a_tag_that_was_pushed_after_it_was_chosen_stays(past: Past) -> None:
+    """By its time, and not by what it points to: pushed again, it is one of the newest."""
+    first = await past.push("a", "1", "2", "3")
+    chosen = await past.history.published(NAME, after=None, limit=3)
+    await past.push("b", "1")
+    await past.untag("2")
+    assert list(await past.history.delete_tags(NAME, chosen, cause=past.cause("many"), dry_run=True)) == [Tag("3")]
+    assert list(await past.history.delete_tags(NAME, chosen, cause=past.cause("many"))) == [Tag("3")]
+    assert await past.changes(request_id="many") == [("tag_delete", "3", first, None)]
+    assert await past.tags() == ["1"]
+
+
+class PushedBetween(SqlHistory):
+    """A history in which somebody pushes after the tags were looked at."""
+
+    def __init__(self, past: Past) -> None:
+        super().__init__(past.store.database)
+        self._past = past
+
+    async def published(self, name: RepositoryName, *, after: Published | None, limit: int) -> Sequence[Published]:
+        found = await super().published(name, after=after, limit=limit)
+        if after is None:
+            await self._past.push("newer", "v1")
+        return found
+
+
+async def test_a_removal_by_pattern_leaves_what_is_pushed_while_it_chooses(past: Past) -> None:
+    await past.push("a", "v1", "v2", "v3")
+    meant = Selection(chosen=TagPattern.parse("v.*"), keep_newest=1)
+    removal = await History(PushedBetween(past)).delete_tags(NAME, meant, grant=EVERYTHING, cause=past.cause())
+    assert (removal.deleted, removal.kept, removal.changed, removal.unknown) == (1, 1, 1, 0)
+    assert await past.tags() == ["v1", "v3"]
+    assert removal.sample == [Tag("v2")]
 
 
 async def test_what_goes_at_once_is_journalled_in_the_order_of_names(past: Past) -> None:

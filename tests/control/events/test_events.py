@@ -7,10 +7,11 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from moorage.control.api.events import ROUTE, receive_events
+from moorage.control.api.events import receive_events
 from moorage.control.events.intake import EventKind, is_from_registry, read_events, take_in
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.owning import project_at
+from moorage.gitlab_site.site_paths import EVENTS_PATH
 from support.control_rows import new_project
 
 SECRET = "secret-of-events"
@@ -26,7 +27,7 @@ def body_of(*events: object) -> bytes:
 
 
 def posted(body: bytes, *, secret: str = SECRET, media_type: str = MEDIA_TYPE) -> HttpResponse:
-    request = RequestFactory().post(f"/{ROUTE}", body, content_type=media_type, headers={"Authorization": secret})
+    request = RequestFactory().post(EVENTS_PATH, body, content_type=media_type, headers={"Authorization": secret})
     return receive_events(request)
 
 
@@ -41,12 +42,12 @@ def test_only_who_knows_the_secret_is_listened_to() -> None:
         401,
     ]
     assert not is_from_registry("", "")
-    assert receive_events(RequestFactory().get(f"/{ROUTE}")).status_code == 405
+    assert receive_events(RequestFactory().get(EVENTS_PATH)).status_code == 405
 
 
 def test_the_route_is_there_and_asks_for_no_cookie() -> None:
     sent = {"content_type": MEDIA_TYPE, "headers": {"Authorization": SECRET}}
-    assert Client(enforce_csrf_checks=True).post(f"/{ROUTE}", body_of(), **sent).status_code == 200  # type: ignore[arg-type] # by names
+    assert Client(enforce_csrf_checks=True).post(EVENTS_PATH, body_of(), **sent).status_code == 200  # type: ignore[arg-type] # by names
 
 
 def test_a_push_makes_the_record_and_a_second_one_none() -> None:

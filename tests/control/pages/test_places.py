@@ -19,7 +19,9 @@ from moorage.control.registry.client import ControlRegistry
 from support.control_registry import push_tags, registry_at
 from support.control_rows import new_group, new_project, new_user
 from support.daemon import Daemon
+from support.images import image, push_image
 from support.pages_inhabitants import inhabit
+from support.registry_client import RegistryClient
 
 PAGES_LIMIT = 250
 ALIKE_LIMIT = 4
@@ -164,6 +166,30 @@ def test_picked_tags_are_deleted_but_for_those_that_a_rule_keeps_and_come_back(
     client.force_login(people["dev"])
     assert "2 tags are back." in client.post(undo, follow=True).content.decode()
     assert images["go-1"].digest in client.get(f"/{row.path}/-/tags?q=go-").content.decode()
+
+
+def test_a_tag_that_was_moved_since_the_page_showed_it_is_not_deleted_and_that_is_said(
+    people: dict[str, User], client: Client, shared_daemon: Daemon
+) -> None:
+    row = repository("api")
+    seen = push_tags(shared_daemon.address, row.path, "seen-1", "seen-2")
+    client.force_login(people["dev"])
+    address = f"/{row.path}/-/delete"
+    listed = re.findall(r'name="tag" value="(seen-[^"]+)"', client.get(f"/{row.path}/-/tags?q=seen-").content.decode())
+    assert sorted(listed) == [f"{name}@{made.digest}" for name, made in seen.items()]
+    asked = client.get(address, {"tag": listed}).content.decode()
+    assert sorted(re.findall(r'name="tag" value="([^"]+)"', asked)) == sorted(listed)
+    with RegistryClient(shared_daemon.address) as somebody:
+        push_image(somebody, row.path, "seen-1", image("another"))
+    said = client.post(address, {"tag": listed}, follow=True).content.decode()
+    assert "1 tag is deleted. Moved meanwhile, not deleted: seen-1." in said
+    run = CleanupRun.objects.get()
+    assert (run.deleted_size, [one.name for one in run.deleted_tags.all()]) == (1, ["seen-2"])
+    said = client.post(address, {"tag": listed}, follow=True).content.decode()
+    assert "Moved meanwhile, not deleted: seen-1." in said
+    assert "is deleted" not in said
+    with RegistryClient(shared_daemon.address) as somebody:
+        assert somebody.get_manifest(row.path, "seen-1").headers["Docker-Content-Digest"] == image("another").digest
 
 
 def test_the_reference_of_an_image_is_its_address_and_leads_nowhere_else(

@@ -74,7 +74,8 @@ def test_a_tag_that_was_picked_and_then_pushed_again_stays(
     found: ImageRepository, registry: ControlRegistry, push_before: PushBefore
 ) -> None:
     new = push_before("delete_tag", "a")
-    run = delete_picked_tags(found, ["a", "b"], by=COMMAND_LINE, person=OWNER)
+    run, moved = delete_picked_tags(found, {"a": "", "b": ""}, by=COMMAND_LINE, person=OWNER)
+    assert moved == ["a"]
     assert registry.tag_digest(found.path, "a") == new
     assert [row.name for row in run.deleted_tags.all()] == ["b"]
 
@@ -82,7 +83,7 @@ def test_a_tag_that_was_picked_and_then_pushed_again_stays(
 def test_an_undo_writes_over_no_tag_that_was_pushed_meanwhile(
     found: ImageRepository, registry: ControlRegistry, push_before: PushBefore
 ) -> None:
-    run = delete_picked_tags(found, ["a", "b"], by=COMMAND_LINE, person=OWNER)
+    run = delete_picked_tags(found, {"a": "", "b": ""}, by=COMMAND_LINE, person=OWNER).run
     new = push_before("push_manifest", "a")
     undone = undo_run(run, by=COMMAND_LINE, person=OWNER)
     assert (undone.restored, undone.there) == (["b"], ["a"])

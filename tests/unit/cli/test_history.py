@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import typer
 
 from moorage.cli.history import read_time, split
 from moorage.client.registry import CommandFailed, Remote
+from support.faulty_front import FaultyFront, FrontFault
 from support.images import image, push_blobs
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -163,6 +165,37 @@ def test_tags_are_deleted_and_come_back(shell: Shell) -> None:
     found = json.loads(shell.run("tag", "delete", REPOSITORY, "2.0", "none", "--json", status=1).stdout)
     assert (found["deleted"], found["unknown"]) == (1, 1)
     assert shell.tags() == ["1.0", "1.1", "latest"]
+
+
+def test_a_tag_that_is_pushed_between_look_and_deletion_stays_where_there_is_no_database() -> None:
+    with (
+        InProcess(None) as registry,
+        RegistryClient(registry.address) as client,
+        RegistryClient(registry.address) as somebody,
+        FaultyFront(registry.address) as front,
+    ):
+        shell = Shell(registry, client)
+        shell.push("1", "2")
+        meanwhile = partial(Shell(registry, somebody).push, "1", seed="b")
+        front.faults.append(FrontFault(method="HEAD", part="/manifests/1", meanwhile=meanwhile))
+        done = shell.run("tag", "delete", REPOSITORY, "1", "2", "--registry", f"http://{front.address}", status=3)
+        assert done.stdout == "1 deleted\n"
+        assert (
+            done.stderr
+            == f"error: somebody pushed meanwhile, so it was not deleted; look at it again: {REPOSITORY}:1\n"
+        )
+        assert shell.tags() == ["1"]
+
+
+def test_an_undo_takes_back_no_other_undo_that_came_after_its_look(shell: Shell) -> None:
+    first, second = shell.push("1"), shell.push("1", seed="b")
+    with FaultyFront(shell.registry.address) as front:
+        meanwhile = partial(shell.run, "tag", "undo", f"{REPOSITORY}:1")
+        front.faults.append(FrontFault(method="GET", part="/moorage/v1/history", meanwhile=meanwhile))
+        done = shell.run("tag", "undo", f"{REPOSITORY}:1", "--registry", f"http://{front.address}", status=3)
+    assert done.stderr == f"error: somebody changed the tag since: it points to {first} now\n"
+    assert shell.run("tag", "history", f"{REPOSITORY}:1", "--at", "0s").stdout == f"{first}\n"
+    assert first != second
 
 
 def test_more_tags_than_one_step_are_deleted_by_one_request(shell: Shell) -> None:

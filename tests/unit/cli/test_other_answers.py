@@ -35,6 +35,16 @@ QUEUE: dict[str, Any] = {
     "frees": [],
     "frees_at_least": False,
 }
+DELETED: dict[str, Any] = {
+    "request_id": "r",
+    "dry_run": False,
+    "deleted": 2,
+    "kept": 0,
+    "protected": 0,
+    "unknown": 0,
+    "more": False,
+    "sample": [],
+}
 WRONG: list[Any] = [None, [], "no", 7, {}, {"entries": [{}]}, {"entries": None}, {"digest": 5}, {"found": [None]}]
 COMMANDS = [
     ("gc", "status"),
@@ -140,3 +150,20 @@ def test_sizes_of_all_that_there_is_are_no_failure(stub: Stub, option: tuple[str
     status, out, err = stub.run("du", "group/app", *option)
     assert (status, err) == (0, "")
     assert "group/app" in out
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "2 deleted, 0 kept\n"),
+        ({"changed": 3}, "2 deleted, 0 kept\n3 left as they are now, as somebody pushed or deleted them meanwhile\n"),
+    ],
+    ids=["older", "changed"],
+)
+def test_tags_that_were_changed_meanwhile_are_counted_and_an_older_registry_says_nothing_of_them(
+    stub: Stub, changed: dict[str, int], said: str
+) -> None:
+    stub.status, stub.answer = 200, {**DELETED, **changed}
+    status, out, err = stub.run("tag", "delete", "group/app", "--matching", ".*")
+    assert (status, err) == (0, "")
+    assert out.startswith(said + "undo with: moorage undo ")

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from moorage.cli.app import app
+from support.faulty_front import FaultyFront, FrontFault
 from support.images import (
     DOCKER_LIST,
     OCI_NONDISTRIBUTABLE,
@@ -214,6 +216,20 @@ def test_a_tag_of_the_target_is_kept_where_that_is_asked_for(site: Site) -> None
     assert results(site.copy("app:1", "mirror", "--no-clobber")) == ["kept"]
     assert site.target.get_manifest("mirror", "1").headers["Docker-Content-Digest"] == other.digest
     assert results(site.copy("app:1", "mirror")) == ["copied"]
+
+
+@pytest.mark.parametrize(("seed", "result"), [("other", "kept"), ("made", "present")])
+def test_a_tag_that_somebody_makes_during_the_copy_is_kept_where_that_is_asked_for(
+    site: Site, seed: str, result: str
+) -> None:
+    push_image(site.source, "app", "1", image("made"))
+    with FaultyFront(site.target.address) as front, RegistryClient(site.target.address) as somebody:
+        meanwhile = partial(push_image, somebody, "mirror", "1", image(seed))
+        front.faults.append(FrontFault(method="HEAD", part="/mirror/manifests/1", meanwhile=meanwhile))
+        words = ["copy", f"{site.source.address}/app:1", f"{front.address}/mirror", "--json", "--no-clobber"]
+        done = RUNNER.invoke(app, words)
+    assert (done.exit_code, results(json.loads(done.stdout))) == (0, [result])
+    assert site.target.get_manifest("mirror", "1").headers["Docker-Content-Digest"] == image(seed).digest
 
 
 def test_a_blob_that_the_target_has_in_another_repository_is_mounted(site: Site) -> None:

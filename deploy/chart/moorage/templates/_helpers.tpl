@@ -73,6 +73,59 @@ securityContext:
       key: {{ index . 2 }}
 {{- end -}}
 
+{{/* One kind of Redis of the registry, as config.yml has it: (list "cache" its-values the-values-of-redis). */}}
+{{- define "moorage.registry.redis" -}}
+{{- $name := index . 0 -}}
+{{- $kind := index . 1 -}}
+enabled: true
+{{- if $kind.cluster }}
+addr: {{ include "moorage.addresses" (list $kind.cluster 6379) | quote }}
+{{- else if $kind.sentinels }}
+addr: {{ include "moorage.addresses" (list $kind.sentinels 26379) | quote }}
+mainname: {{ required (printf "registry.redis.%s.host has to be the name that its sentinels know the server by" $name) $kind.host | quote }}
+{{- else if $kind.host }}
+addr: {{ printf "%s:%d" $kind.host (int $kind.port) | quote }}
+{{- else }}
+addr: {{ required (printf "registry.redis.%s is on: name its server by registry.redis.%s.host, or one for all by registry.redis.addr" $name $name) (index . 2).addr | quote }}
+{{- end }}
+{{- range $key := list "username" "db" "dialtimeout" "readtimeout" "writetimeout" }}
+{{- with get $kind $key }}
+{{ $key }}: {{ toJson . }}
+{{- end }}
+{{- end }}
+{{- if $kind.tls.enabled }}
+tls: {{ toJson $kind.tls }}
+{{- end }}
+{{- $pool := dict }}
+{{- range $key, $value := $kind.pool }}{{ if $value }}{{ $_ := set $pool $key $value }}{{ end }}{{ end }}
+{{- with $pool }}
+pool: {{ toJson . }}
+{{- end }}
+{{- end -}}
+
+{{/* Hosts and ports as one text: (list list-of-hosts-and-ports usual-port). */}}
+{{- define "moorage.addresses" -}}
+{{- $port := index . 1 -}}
+{{- $found := list -}}
+{{- range index . 0 }}{{ $found = append $found (printf "%s:%d" .host (int (default $port .port))) }}{{ end -}}
+{{- join "," $found -}}
+{{- end -}}
+
+{{/* The passwords of the kinds of Redis: a server of its own has a password of its own, or none. */}}
+{{- define "moorage.registry.redis.passwords" -}}
+{{- $redis := .Values.registry.redis -}}
+{{- range $name, $part := dict "cache" "CACHE" "rateLimiting" "RATELIMITER" "loadBalancing" "LOADBALANCING" }}
+{{- $kind := index $redis $name }}
+{{- $password := ternary $kind.password $redis.password (or (not (empty $kind.password.secret)) (not (empty $kind.host)) (not (empty $kind.cluster))) }}
+{{- if and $kind.enabled $kind.password.enabled $password.secret }}
+{{ include "moorage.variable" (list (printf "REGISTRY_REDIS_%s_PASSWORD" $part) $password.secret $password.key) }}
+{{- end }}
+{{- if and $kind.enabled $kind.sentinelpassword.enabled $kind.sentinelpassword.secret }}
+{{ include "moorage.variable" (list (printf "REGISTRY_REDIS_%s_SENTINELPASSWORD" $part) $kind.sentinelpassword.secret $kind.sentinelpassword.key) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "moorage.registry.environment" -}}
 {{- $registry := .Values.registry -}}
 {{ include "moorage.variable" (list "REGISTRY_HTTP_SECRET" (include "moorage.secret" (list . .Values.global.registry.httpSecret.secret "http")) .Values.global.registry.httpSecret.key) }}
@@ -94,6 +147,7 @@ securityContext:
 {{- if and $registry.redis.addr $registry.redis.password.secret }}
 {{ include "moorage.variable" (list "REGISTRY_REDIS_PASSWORD" $registry.redis.password.secret $registry.redis.password.key) }}
 {{- end }}
+{{- include "moorage.registry.redis.passwords" . }}
 {{- if .Values.control.enabled }}
 {{ include "moorage.variable" (list "NOTIFICATION_SECRET" (include "moorage.secret" (list . .Values.global.registry.notificationSecret.secret "notification")) .Values.global.registry.notificationSecret.key) }}
 - name: REGISTRY_NOTIFICATIONS_ENDPOINTS

@@ -17,6 +17,7 @@ from moorage.control.audit.changes import record
 from moorage.control.namespaces.changes import create_namespace, delete_namespace
 from moorage.control.namespaces.models import NamespaceKind
 from moorage.control.refusals import ChangeRefused, refused
+from moorage.control.written_once import checked_again
 
 USER_LEAVES = Signal()
 """Sent in the transaction in which a person is deleted, with ``user``; who hears of it may refuse."""
@@ -40,12 +41,12 @@ def create_user(
         ChangeRefused: a value is not possible, or the name or the address is somebody's.
     """
     user = User(username=username, name=name or username, email=email, is_admin=is_admin)
-    _check(user)
-    if password is not None:
-        _check_password(password, user)
-    user.set_password(password)
-    user.namespace = create_namespace(NamespaceKind.USER, username, by=by, name=user.name)
-    user.save()
+    with checked_again(lambda: _check(user)):
+        if password is not None:
+            _check_password(password, user)
+        user.set_password(password)
+        user.namespace = create_namespace(NamespaceKind.USER, username, by=by, name=user.name)
+        user.save()
     record("user_created", user, by=by, is_admin=is_admin)
     return user
 
@@ -80,10 +81,10 @@ def change_user(user: User, *, by: Actor, **values: object) -> User:
         if field not in {"name", "email", "is_admin"}:
             raise refused(field, "cannot be changed")
         setattr(user, field, value)
-    _check(user)
-    if before.get("is_admin") and not user.is_admin:
-        _keep_an_administrator(user)
-    user.save(update_fields=list(values))
+    with checked_again(lambda: _check(user)):
+        if before.get("is_admin") and not user.is_admin:
+            _keep_an_administrator(user)
+        user.save(update_fields=list(values))
     changed = {field: [before[field], value] for field, value in values.items() if before[field] != value}
     if changed:
         record("user_changed", user, by=by, **changed)
@@ -178,12 +179,15 @@ def link_identity(user: User, provider: str, uid: str, *, by: Actor, stable_id: 
     Raises:
         ChangeRefused: that is another user's.
     """
-    other = ExternalIdentity.objects.filter(provider=provider, uid=uid).exclude(user=user).first()
-    if other is not None:
-        raise refused("extern_uid", "has already been taken")
-    found, _ = ExternalIdentity.objects.update_or_create(
-        user=user, provider=provider, defaults={"uid": uid, "stable_id": stable_id}
-    )
+
+    def see_that_it_is_nobodys() -> None:
+        if ExternalIdentity.objects.filter(provider=provider, uid=uid).exclude(user=user).exists():
+            raise refused("extern_uid", "has already been taken")
+
+    with checked_again(see_that_it_is_nobodys):
+        found, _ = ExternalIdentity.objects.update_or_create(
+            user=user, provider=provider, defaults={"uid": uid, "stable_id": stable_id}
+        )
     record("identity_linked", user, by=by, provider=provider)
     return found
 

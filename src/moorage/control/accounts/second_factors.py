@@ -19,6 +19,7 @@ from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.refusals import refused
+from moorage.control.written_once import checked_again
 
 KEYS_LIMIT = 20
 """Security keys of one user."""
@@ -53,6 +54,7 @@ def add_totp(user: User, key: bytes, code: str, *, by: Actor) -> SecondFactor:
     step = step_of_code(key, code, time.time())
     if step is None:
         raise refused("code", "is not the one that this key makes now")
+    _hold(user)
     if user.second_factors.filter(kind=FactorKind.TOTP).exists():
         raise refused("base", "an authenticator is set up already; take it away first")
     found = SecondFactor.objects.create(
@@ -71,13 +73,18 @@ def add_security_key(user: User, name: str, *, credential_id: str, public: str, 
     """
     if not name.strip():
         raise refused("name", "can't be blank")
+    _hold(user)
     if user.second_factors.filter(kind=FactorKind.WEBAUTHN).count() >= KEYS_LIMIT:
         raise refused("base", f"there are {KEYS_LIMIT} security keys already; take one away first")
-    if SecondFactor.objects.filter(credential_id=credential_id).exists():
-        raise refused("base", "this security key is in use already")
-    found = SecondFactor.objects.create(
-        user=user, kind=FactorKind.WEBAUTHN, name=name.strip()[:255], data=public, credential_id=credential_id
-    )
+
+    def see_that_it_is_new() -> None:
+        if SecondFactor.objects.filter(credential_id=credential_id).exists():
+            raise refused("base", "this security key is in use already")
+
+    with checked_again(see_that_it_is_new):  # Another user may register it too.
+        found = SecondFactor.objects.create(
+            user=user, kind=FactorKind.WEBAUTHN, name=name.strip()[:255], data=public, credential_id=credential_id
+        )
     record("second_factor_added", found, by=by, kind=found.kind)
     return found
 
@@ -177,6 +184,11 @@ def note_security_key(factor: SecondFactor, counter: int, *, before: str) -> boo
     # One statement: of two requests with the same answer, one finds the row as it was.
     new = seen.filter(last_step__lt=counter) if counter else seen.filter(last_step=0)
     return new.update(last_step=counter, last_used_at=timezone.now()) == 1
+
+
+def _hold(user: User) -> None:
+    """Have others who change the factors of *user* wait for the end of the transaction."""
+    User.objects.select_for_update().get(pk=user.pk)
 
 
 def _sealed(key: bytes) -> str:

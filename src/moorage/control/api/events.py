@@ -12,7 +12,6 @@ from moorage.control.events.intake import EventsInvalid, is_from_registry, read_
 from moorage.control.tokens.refused_access import note_told
 from moorage.errors import NameInvalid
 
-ROUTE = "api/v4/container_registry_event/events"
 MEDIA_TYPES = frozenset({"application/vnd.docker.distribution.events.v1+json", "application/json"})
 
 

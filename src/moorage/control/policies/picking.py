@@ -1,6 +1,7 @@
 """The deletion of tags that a person has picked, with a report by which it can be undone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -8,19 +9,29 @@ from moorage.control.audit.actors import Actor
 from moorage.control.images.changes import delete_tags
 from moorage.control.images.models import ImageRepository
 from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind, RunOutcome
-from moorage.control.protection.rules import Person
+from moorage.control.protection.questions import tag_rules
+from moorage.control.protection.rules import Person, delete_obstacle
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.errors import Refused
 
 
-def delete_picked_tags(
-    repository: ImageRepository, names: Sequence[str], *, by: Actor, person: Person | None
-) -> CleanupRun:
-    """Delete those of *names* that no rule keeps, and return the report with those that went.
+class PickedDeletion(NamedTuple):
+    """A deletion of picked tags: its report, and the tags that stay as they point elsewhere than was seen."""
 
-    What each pointed to is written down first, so that whatever happens afterwards there is a way back. A tag that was
-    pushed again since then stays.
+    run: CleanupRun
+    moved: Sequence[str]
+
+
+def delete_picked_tags(
+    repository: ImageRepository, picked: Mapping[str, str], *, by: Actor, person: Person | None
+) -> PickedDeletion:
+    """Delete those of *picked* that no rule keeps, and write a report with those that went.
+
+    *picked*: names, each with the digest that was seen with it; empty: only the name was seen.
+
+    What each points to is written down first, so that whatever happens afterwards there is a way back. A tag that
+    points elsewhere than was seen, or was pushed again since it was written down, stays.
 
     Raises:
         ImageProtected: rules keep all of them.
@@ -28,7 +39,9 @@ def delete_picked_tags(
         RegistryError: the registry does not go on. Tags may be gone already; the report has them.
     """
     registry, path, now = the_registry(), repository.path, timezone.now()
-    digests = {name: registry.tag_digest(path, name) for name in names}
+    digests = {name: registry.tag_digest(path, name) for name in picked}
+    there = {name: digest for name, digest in digests.items() if digest}
+    meant = {name: digest for name, digest in digests.items() if not digest or picked[name] in ("", digest)}
     run = CleanupRun.objects.create(
         kind=RunKind.PICKED,
         project=repository.project,
@@ -39,11 +52,9 @@ def delete_picked_tags(
         before_delete_size=len(digests),
         started_at=now,
     )
-    CleanedTag.objects.bulk_create(
-        CleanedTag(run=run, name=name, digest=digest) for name, digest in digests.items() if digest
-    )
+    CleanedTag.objects.bulk_create(CleanedTag(run=run, name=name, digest=digest) for name, digest in there.items())
     try:
-        deleted = delete_tags(repository, list(digests), by=by, person=person, seen=digests)
+        deleted = delete_tags(repository, list(meant), by=by, person=person, seen=digests)
     except Refused:
         run.delete()  # Nothing went.
         raise
@@ -53,7 +64,9 @@ def delete_picked_tags(
     run.deleted_tags.exclude(name__in=deleted).delete()
     run.deleted_size = len(deleted)
     _end(run, RunOutcome.FINISHED, "")
-    return run
+    rules = tag_rules(repository.project)
+    left = [name for name in there if name not in deleted and delete_obstacle(rules, name, person) is None]
+    return PickedDeletion(run, left)
 
 
 def _end(run: CleanupRun, outcome: RunOutcome, message: str) -> None:

@@ -14,6 +14,7 @@ from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Membership, Project
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.refusals import ChangeRefused, refused
+from moorage.control.written_once import checked_again
 
 
 @transaction.atomic
@@ -27,15 +28,19 @@ def add_member(
     """
     _check(level, expires_at)
     where = _place(place)
-    if Membership.objects.filter(user=user, **where).exists():
-        raise refused("base", "Member already exists")
-    member = Membership.objects.create(
-        user=user,
-        access_level=level,
-        expires_at=expires_at,
-        created_by_id=by.user_id,
-        **where,
-    )
+
+    def see_that_it_is_none() -> None:
+        if Membership.objects.filter(user=user, **where).exists():
+            raise refused("base", "Member already exists")
+
+    with checked_again(see_that_it_is_none):
+        member = Membership.objects.create(
+            user=user,
+            access_level=level,
+            expires_at=expires_at,
+            created_by_id=by.user_id,
+            **where,
+        )
     record("member_added", member, by=by, access_level=int(level), expires_at=_text(expires_at))
     return member
 

@@ -1,7 +1,5 @@
 """Rules of a project as values, and people as rules see them."""
 
-from collections.abc import Iterator
-
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Standing
 from moorage.control.protection.models import ProtectedTagPattern, RepositoryProtection
@@ -11,12 +9,6 @@ from moorage.control.protection.rules import Person, RepositoryRule, TagRule
 def repository_rules(project: Project) -> list[RepositoryRule]:
     """Return a project's rules about repositories."""
     return [row.rule for row in RepositoryProtection.objects.filter(project=project)]
-
-
-def rules_that_lead_nowhere() -> Iterator[RepositoryProtection]:
-    """Yield the rules of all projects that protect nothing, as no repository of their project has such a path."""
-    rows = RepositoryProtection.objects.select_related("project").order_by("project_id", "id")
-    return (row for row in rows.iterator(chunk_size=1000) if row.leads_nowhere)
 
 
 def tag_rules(project: Project) -> list[TagRule]:

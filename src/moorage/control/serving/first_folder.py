@@ -13,6 +13,7 @@ from pathlib import Path
 from moorage.atomic_writes import write_whole
 from moorage.auth.addresses import is_any, is_localhost
 from moorage.errors import ConfigurationError, Mistake
+from moorage.gitlab_site.site_paths import EVENTS_PATH, TOKENS_PATH
 from moorage.permissions import reason_of
 from moorage.server.address import ListenAddress
 from moorage.token_server.key_ring import KeyFolder
@@ -46,7 +47,7 @@ database:
     enabled: true
 auth:
   token:
-    realm: {control_url}/jwt/auth
+    realm: {control_url}{tokens_path}
     service: {service}
     issuer: {issuer}
     rootcertbundle: {bundle}
@@ -188,13 +189,14 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
         "registry_port": named.rpartition(":")[2],
         "registry_url": f"http://{_reached(place.registry_addr)}/",
         "control_addr": _quoted(place.control_addr),
-        "events_url": f"http://{_reached(place.control_addr)}/api/v4/container_registry_event/events",
+        "events_url": f"http://{_reached(place.control_addr)}{EVENTS_PATH}",
         "control_url": f"http://{_named(place.control_addr)}",
         "control_database": json.dumps(control_database),
         "secret": secrets.token_hex(_SECRET_BYTES),
         "events_secret": _events_secret(folder),
         "issuer": ISSUER,
         "service": SERVICE,
+        "tokens_path": TOKENS_PATH,
         "images": json.dumps(str(images)),  # JSON's quotes are YAML's.
         "adopts": "" if place.adopt is None else "\n  adopt: true",
         "database": json.dumps(str((place.data if place.adopt else images) / "moorage.db")),
@@ -250,7 +252,7 @@ def _https(path: Path, place: _Place) -> dict[str, str]:
         "registry_host": https.registry_domain,
         "registry_url": f"{registry}/",
         "control_url": control,
-        "events_url": f"{control}/api/v4/container_registry_event/events",
+        "events_url": f"{control}{EVENTS_PATH}",
     }
 
 

@@ -28,6 +28,10 @@ class StrangerRefused(Refused):
     """Someone whom the provider knows, and for whom there is no account here."""
 
 
+class _NotMade(StrangerRefused):
+    """An account that could not be made: its name or address is not possible, or somebody's since it was looked for."""
+
+
 BLOCKED = gettext_noop("this account is blocked")
 WAITS = gettext_noop("your account is made; an administrator has to let you in first")
 NO_ACCOUNT = gettext_noop("there is no account for you here; ask an administrator to make one")
@@ -57,7 +61,7 @@ def user_of_identity(claims: IdentityClaims, terms: AccountTerms) -> User:
     """
     try:
         user = _found(claims, terms)
-    except IntegrityError:  # Another request has made the same user at this moment.
+    except (IntegrityError, ChangeRefused, _NotMade):  # Another request may have made the same user at this moment.
         user = _found(claims, terms)
     if user.is_blocked_by_directory and terms.ends_own_block:
         unblock_by_directory(user, by=SYSTEM)
@@ -112,7 +116,7 @@ def _made(claims: IdentityClaims, terms: AccountTerms) -> User:
         user = create_user(_free_username(claims), by=SYSTEM, name=claims.name[:255], email=email)
     except ChangeRefused as exc:
         msg = gettext("no account can be made for you here: %s") % exc
-        raise StrangerRefused(msg) from None
+        raise _NotMade(msg) from None
     link_identity(user, terms.provider, claims.uid, by=SYSTEM, stable_id=claims.stable_id)
     if terms.blocks_new_users:
         block_user(user, by=SYSTEM)

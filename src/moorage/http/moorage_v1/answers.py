@@ -99,6 +99,7 @@ def removal(found: Removal, *, request_id: str, dry_run: bool) -> TagsDeleted:
         unknown=found.unknown,
         more=found.more,
         sample=[item.text for item in found.sample],
+        changed=found.changed,
     )
 
 

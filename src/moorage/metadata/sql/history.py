@@ -153,15 +153,19 @@ class SqlHistory(HistoryStore):
         return [Published(moment(row[0]), Tag(row[1])) for row in rows]
 
     async def delete_tags(
-        self, name: RepositoryName, tags: Sequence[Tag], *, cause: Cause, dry_run: bool = False
+        self, name: RepositoryName, tags: Sequence[Tag | Published], *, cause: Cause, dry_run: bool = False
     ) -> Sequence[Tag]:
-        texts = [tag.text for tag in tags]
+        seen = {one.tag.text: one.at for one in tags if isinstance(one, Published)}
+        texts = [one.text for one in tags if isinstance(one, Tag)] + list(seen)
         found: Sequence[str] = []
         async with self._undoing(name, dry_run=dry_run) as transaction:
             place = BlobPlace(await repository_id(transaction, name), name.text)
             if texts:
                 await transaction.all(QUERIES["lock_repository"], place.id)
                 await transaction.all(QUERIES["lock_tags"], place.id, texts)
+                if seen:  # They are locked, so that nobody pushes to them any more.
+                    rows = await transaction.all(QUERIES["published_now"], place.id, texts)
+                    texts = [text for at, text in rows if seen.get(text, moment(at)) == moment(at)]
                 found = await UndoTransaction(transaction, cause, self._clock()).drop_tags(place, texts)
             if dry_run:
                 raise _Rehearsed

@@ -17,8 +17,10 @@ from moorage.storage.gcs.answers import ROLE, AccessDenied, BucketMissing
 from moorage.storage.gcs.batches import BATCH, Deletions, count_of, pages_below
 from moorage.storage.gcs.json_api import COMPOSED_AT_MOST, SESSION_TYPE, BucketCalls, generation_of
 from moorage.storage.gcs.resumable import ResumableParts, cancel
+from moorage.storage.gcs.rules import FIELDS, rules_of
 from moorage.storage.gcs.signed_urls import LONGEST_ELSEWHERE_S, LONGEST_S, URLSigner
 from moorage.storage.remote.bodies import BodyReader
+from moorage.storage.remote.bucket_rules import BucketRules
 from moorage.storage.remote.exchange import Exchange, Stream
 from moorage.storage.remote.keys import KeySpace, is_marker, is_never_a_folder
 from moorage.storage.remote.paging import KeyPage, names_in
@@ -103,6 +105,10 @@ class GCSDriver(RemoteDriver):
                 f"({', '.join(missing)}): grant it {ROLE} on the bucket"
             )
             raise ConfigurationError([Mistake(f"{KEY}.bucket", message)])
+
+    async def rules(self) -> BucketRules:
+        """See the interface. The rights on objects do not include to ask: then nothing is told."""
+        return rules_of(await self._calls.about(FIELDS), prefix=self._keys.prefix("/docker/registry"))
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""

@@ -259,6 +259,13 @@ class BucketCalls:
         found = json_of(answer, "buckets.testIamPermissions", self.bucket, OK)
         return frozenset(found.get("permissions", []))
 
+    async def about(self, fields: str) -> Mapping[str, Any]:
+        """Ask for *fields* of the bucket itself; empty where the account may not, or nothing is said."""
+        answer = await self.send(
+            StoreCall(kind="buckets.get", method="GET", url=f"{self._folder}?fields={quote(fields)}"), ""
+        )
+        return json_of(answer, "buckets.get", "", OK) if answer.status == OK else {}
+
     async def begin_session(self, key: str) -> str:
         """Begin a resumable upload; return its address, which is a secret: who has it may write."""
         call = StoreCall(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.base import Capability, Stat, StorageDriver
+from moorage.storage.remote.bucket_rules import BucketRules
 from moorage.storage.remote.store_watch import StoreWatch
 
 if TYPE_CHECKING:
@@ -87,6 +88,14 @@ class RemoteDriver(StorageDriver):
             StorageUnavailable: that cannot be found out.
         """
         return ()
+
+    async def rules(self) -> BucketRules:
+        """Return the rules by which the service itself removes or keeps objects of this registry, as far as it tells.
+
+        Raises:
+            StorageUnavailable: it does not answer.
+        """
+        return BucketRules()
 
     def watch(self, path: str, content: bytes | None) -> None:
         """See the interface. Reads that find something are refused too, and all is looked at no oftener than needed.

@@ -35,7 +35,7 @@ RIGHTS = {
     "ListObjectsV2": "s3:ListBucket",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
-"""The right that each request needs; the keys are all requests that are ever made."""
+"""The right that each request needs; the keys are all requests that a registry makes. The doctor's may be refused."""
 _OF_BUCKET = frozenset({"ListObjectsV2", "ListMultipartUploads"})
 _EXPIRED = ("sessiontoken", "the credentials have expired: renew them")
 _KEYS = {
@@ -126,6 +126,12 @@ def xml_of(answer: StoreAnswer) -> ET.Element:
     if root is None or not _name(root).endswith(_RESULT):
         raise _other_service()
     return root
+
+
+def root_named(answer: StoreAnswer, name: str) -> ET.Element | None:
+    """Return the body of an answer whose XML is called *name*; None: it is something else."""
+    root = _parsed(answer.body)
+    return root if root is not None and _name(root) == name else None
 
 
 def etag_of(headers: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from moorage import __version__
 from moorage.config.sections.storage_s3 import S3Section
 from moorage.storage.remote.attempts import AttemptLimits
+from moorage.storage.remote.bucket_rules import BucketRules
 from moorage.storage.remote.exchange import Exchange, ExchangeSettings
 from moorage.storage.remote.keys import KeySpace
 from moorage.storage.remote.pools import Pools, Trust
@@ -19,6 +20,7 @@ from moorage.storage.s3.credentials import CredentialSource, FoundCredentials, G
 from moorage.storage.s3.multipart import LEAST_PART_BYTES, BucketParts
 from moorage.storage.s3.objects import BucketObjects
 from moorage.storage.s3.places import place_of
+from moorage.storage.s3.rules import bucket_rules
 from moorage.storage.s3.signing import S3Credentials, in_path
 
 _CA_VARIABLE = "AWS_CA_BUNDLE"
@@ -76,6 +78,7 @@ class S3Bucket:
         self.part_bytes = min(section.chunksize, MOST_PART_BYTES)
         self.chunk_min_bytes = LEAST_PART_BYTES
         self.exchange = line.exchange
+        self._line = line
         self.objects = BucketObjects(line)
         self.parts = BucketParts(line, self.objects)
         limits = CopyLimits(
@@ -90,6 +93,10 @@ class S3Bucket:
     async def signed_url(self, key: str, *, expires_s: int, query: Mapping[str, str] | None = None) -> str:
         """Return a URL by which anybody may GET the object at *key* for so long, with this *query*."""
         return await self._signature.url(f"{self._outside_url}/{in_path(key)}", expires_s=expires_s, query=query)
+
+    async def rules(self, *, prefix: str) -> BucketRules:
+        """Return the rules that the service has for keys that begin with *prefix*, as far as it tells."""
+        return await bucket_rules(self._line, prefix=prefix)
 
     async def close(self) -> None:
         """Close the connections."""

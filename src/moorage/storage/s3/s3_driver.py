@@ -19,6 +19,7 @@ from moorage.storage.base import (
 from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.paths import LOCK_FILES, is_of_an_upload
 from moorage.storage.remote.bodies import BodyReader
+from moorage.storage.remote.bucket_rules import BucketRules
 from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Exchange, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
@@ -71,6 +72,10 @@ class S3Driver(RemoteDriver):
     async def shortcomings(self) -> Sequence[str]:
         """See the interface."""
         return await self._examination.shortcomings()
+
+    async def rules(self) -> BucketRules:
+        """See the interface."""
+        return await self._bucket.rules(prefix=self._keys.prefix("/docker/registry"))
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""

@@ -91,23 +91,25 @@ def delete_tags(request: HttpRequest, repository: str) -> HttpResponse:
     if ImageRight.DELETE not in image.rights:
         raise unauthorized() if image.found.who.is_anonymous else forbidden()
     sent = request.POST if request.method == "POST" else request.GET
-    names = list(dict.fromkeys(sent.getlist("tag")))[:PICKED_LIMIT]
+    picked = _picked(sent.getlist("tag"))
     address = f"/{image.repository.path}/-/tags"
-    if not names:
+    if not picked:
         return not_done(request, _("No tag was picked."), address)
     person = person_of(image.found.standing)
     if request.method == "POST":
-        run = delete_picked_tags(image.repository, names, by=image.found.who.as_actor(), person=person)
+        run, moved = delete_picked_tags(image.repository, picked, by=image.found.who.as_actor(), person=person)
+        stays = _("Moved meanwhile, not deleted: %s.") % ", ".join(moved[:20]) if moved else ""
         if not run.deleted_size:
-            return not_done(request, _("These tags were gone already, or were pushed again meanwhile."), address)
+            return not_done(request, stays or _("These tags were gone already."), address)
         count = run.deleted_size
         said = ngettext("%d tag is deleted.", "%d tags are deleted.", count) % count
         undo = f"/{image.found.project.full_path}/-/cleanup/runs/{run.pk}/undo"
-        return done(request, f"{said} {_way_back(image, names[0])}", address, undo=undo)
+        gone = next(name for name in picked if name not in moved)
+        return done(request, " ".join(filter(None, (said, stays, _way_back(image, gone)))), address, undo=undo)
     rules = tag_rules(image.found.project)
-    picked = [(name, delete_obstacle(rules, name, person)) for name in names]
-    going = sum(obstacle is None for _name, obstacle in picked)
-    context = image_context(image, "tags") | {"picked": picked, "going": going}
+    rows = [(name, digest, delete_obstacle(rules, name, person)) for name, digest in picked.items()]
+    going = sum(obstacle is None for _name, _digest, obstacle in rows)
+    context = image_context(image, "tags") | {"picked": rows, "going": going}
     return render(request, "pages/delete_tags.html", context)
 
 
@@ -136,6 +138,15 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
     if undone.gone:
         said.append(_("Garbage collection has taken: %s.") % ", ".join(undone.gone[:20]))
     return (done if back or not undone.gone else not_done)(request, " ".join(said), address)
+
+
+def _picked(sent: Sequence[str]) -> dict[str, str]:
+    """Read picked tags, each with the digest that was seen: ``NAME@DIGEST``, or a name alone."""
+    found: dict[str, str] = {}
+    for text in sent[:PICKED_LIMIT]:
+        name, _at, digest = text.partition("@")
+        found.setdefault(name, digest)
+    return found
 
 
 def _way_back(image: FoundImage, name: str) -> str:

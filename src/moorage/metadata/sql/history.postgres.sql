@@ -12,6 +12,11 @@ ORDER BY id FOR NO KEY UPDATE;
 SELECT b.digest, b.id, rb.deleted_at IS NULL FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
 WHERE b.digest = ANY($2) AND rb.repository_id = $1 ORDER BY b.id FOR KEY SHARE OF b FOR NO KEY UPDATE OF rb;
 
+-- As a push holds what it names.
+-- hold_blobs_of_manifests --
+SELECT id FROM blobs WHERE id IN {blobs_of_manifests}
+ORDER BY id FOR KEY SHARE;
+
 -- An undo changes tags, then manifests, then tags again: whoever does so in another order would be in a circle with it.
 -- So nobody pushes to these, nor changes anything in them, until it has ended.
 -- hold_repositories --

@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from contract.metadata.pushing import NAME, push, push_blob, push_image
+from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
-from contract.metadata_history.past import Past
+from contract.metadata_history.past import Past, conflicts_of, content
 from moorage.errors import BlobReferenced
+from moorage.metadata.sql.outbox import SqlOutbox
+from moorage.moorage_errors import UndoConflict
 from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
+from support.announcing import told_cause
 from support.images import Content, Image, image, index
 
 AT_ONCE = pytest.mark.parametrize("open_sql", ["postgres"], indirect=True)
@@ -30,17 +34,17 @@ async def held_at_its_tags(past: Past, other: Past, request: str) -> AsyncIterat
 async def waiting(past: Past, count: int, *, unless: asyncio.Task[None] | None = None) -> None:
     """Wait until so many wait for a lock, or *unless* has ended."""
     text = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    while (await past.store.rows(text))[0][0] < count and not (unless is not None and unless.done()):
+    while (await past.store.rows(text))[0][0] < count and not (unless is not None and unless.done()):  # noqa: ASYNC110 - it waits in another process
         await asyncio.sleep(0.01)
 
 
-async def deleted_by_a_job(past: Past, content: Content, made: Image) -> Digest:
-    """Delete what *content* is, and all that *made* has but its blobs, in a request that moved a tag too."""
-    top = Digest.parse(content.digest)
+async def deleted_by_a_job(past: Past, top_one: Content, made: Image) -> Digest:
+    """Delete what *top_one* is, and all that *made* has but its blobs, in a request that moved a tag too."""
+    top = Digest.parse(top_one.digest)
     await past.push("a", "moving")
     await past.push("b", "moving", request="job")
     await past.delete(top, "job")
-    if content is not made.manifest:
+    if top_one is not made.manifest:
         await past.delete(Digest.parse(made.manifest.digest))
     return top
 
@@ -48,13 +52,13 @@ async def deleted_by_a_job(past: Past, content: Content, made: Image) -> Digest:
 @AT_ONCE
 @pytest.mark.parametrize("listed", [False, True], ids=["the image", "an index that lists it"])
 async def test_a_layer_that_an_undo_brings_back_is_not_taken_out_at_that_moment(
-    past: Past, other: Past, listed: bool
+    past: Past, other: Past, *, listed: bool
 ) -> None:
     made = image("whole")
     await push_image(past.store, made, "1")
-    content = index([made.manifest]) if listed else made.manifest
-    await push(past.store, content, "2")
-    top = await deleted_by_a_job(past, content, made)
+    top_one = index([made.manifest]) if listed else made.manifest
+    await push(past.store, top_one, "2")
+    top = await deleted_by_a_job(past, top_one, made)
     layer = Digest.parse(made.blobs[1].digest)
     async with held_at_its_tags(past, other, "job") as undoing:
         taking_out = asyncio.create_task(other.store.links.unlink(NAME, layer, cause=other.cause()))
@@ -69,8 +73,7 @@ async def test_a_layer_that_an_undo_brings_back_is_not_taken_out_at_that_moment(
 
 async def test_what_came_after_the_manifest_that_names_it_comes_back_with_it(past: Past) -> None:
     made = image("late")
-    content = index([made.manifest])
-    top = await push(past.store, content, "1")
+    top = await push(past.store, index([made.manifest]), "1")
     child = await push_image(past.store, Image(made.manifest, ()))
     layers = [await push_blob(past.store, blob.body) for blob in made.blobs]
     await past.delete(top, "oops")
@@ -80,3 +83,53 @@ async def test_what_came_after_the_manifest_that_names_it_comes_back_with_it(pas
     await past.undo("oops")
     assert await past.has(child)
     assert await past.store.links.missing(NAME, layers) == set()
+
+
+async def test_a_repository_below_the_old_name_is_in_the_way_of_a_rename_that_is_taken_back(past: Past) -> None:
+    """The name may be another project's by now, with no repository but below it."""
+    await past.push("a", "1")
+    await past.rename(NAME.text, "team/app", "rename")
+    await past.push("theirs", "1", name=OTHER)
+    with pytest.raises(UndoConflict) as raised:
+        await past.undo("rename")
+    (conflict,) = conflicts_of(raised.value)
+    assert conflict["message"] == f"another repository is called {OTHER} now"
+    assert await past.tags(RepositoryName("team/app")) == ["1"]
+
+
+async def test_repositories_that_were_renamed_together_are_in_nobodys_way(past: Past) -> None:
+    names = [NAME, OTHER, RepositoryName(f"{OTHER}/deep")]
+    for name in names:
+        await past.push("a", "1", name=name)
+    await past.rename(NAME.text, f"{NAME}/inside", "rename")
+    assert (await past.undo("rename")).counts["repository"] == 3
+    assert [await past.tags(name) for name in names] == [["1"]] * 3
+
+
+async def test_what_waits_to_be_told_of_a_repository_that_keeps_its_name_stays_in_its_lane(past: Past) -> None:
+    below = RepositoryName("team/app/kept")
+    await past.push("a", "1")
+    await past.rename(NAME.text, "team/app", "rename")
+    await push(past.store, content("b"), "1", name=below, cause=told_cause())
+    await past.undo("rename")
+    (told,) = await SqlOutbox(past.store.database).waiting("told", limit=9, without=[])
+    assert told.lane == below.text
+
+
+async def test_every_node_is_told_of_the_name_that_a_repository_has_again(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would look for the repository where a replica does not have it yet."""
+    names: list[str] = []
+
+    async def announce(repositories: Iterable[str]) -> None:
+        names.extend(repositories)
+
+    await past.push("a", "1")
+    await past.push("b", "1", name=OTHER)
+    await past.rename(NAME.text, "team/app", "rename")
+    monkeypatch.setattr(past.store.database, "announce", announce)
+    await past.undo("rename", dry_run=True)
+    assert names == []
+    await past.undo("rename")
+    assert {NAME.text, OTHER.text} <= set(names)

@@ -134,14 +134,15 @@ class SqlHistory(HistoryStore):
         async with self._undoing(names[0], dry_run=dry_run) as transaction:
             place_id = None if repository is None else await repository_id(transaction, repository)
             meant = Meant(request_id, actor, place_id)
-            rows = await transaction.all(QUERIES["repository_ids_of_request"], *meant)
-            await hold(transaction, [row[0] for row in rows])
-            work = UndoTransaction(transaction, _said(cause, f"undo of {request_id}"), self._clock())
+            held = [row[0] for row in await transaction.all(QUERIES["repository_ids_of_request"], *meant)]
+            await hold(transaction, held)
+            work = UndoTransaction(transaction, _said(cause, f"undo of {request_id}"), self._clock(), held=held)
             await undo_request(work, meant)
             settle(work, partial=partial)
             if dry_run:
                 raise _Rehearsed
-        await self._database.announce(name.text for name in names[1:])
+        if not dry_run:  # The names that came back as well: a replica that is behind would still not have them.
+            await self._database.announce([*(name.text for name in names[1:]), *work.renamed])
         return work.outcome
 
     async def published(self, name: RepositoryName, *, after: Published | None, limit: int) -> Sequence[Published]:

@@ -6,6 +6,11 @@ SELECT id FROM repositories WHERE path = $1;
 -- repository_path --
 SELECT path FROM repositories WHERE id = $1;
 
+-- What stands where a repository is to be called $1: one of that name, or below it any but $2, which move along.
+-- in_the_way --
+SELECT path FROM repositories
+WHERE path = $1 OR (path >= $1 || '/' AND path < $1 || '0' AND NOT id = ANY($2)) ORDER BY path LIMIT 1;
+
 -- entries_of_repository --
 SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
 FROM journal WHERE repository_id = $1 AND id < $2 AND at >= $3 AND at < $4

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from moorage.metadata.base import Cause
 from moorage.metadata.history import SHOWN_LIMIT, TagChange, UndoObstacle, UndoOutcome
 from moorage.metadata.sql.digest_keys import digest_of
-from moorage.metadata.sql.outbox import move_lanes, write_notices
+from moorage.metadata.sql.outbox import move_lane, write_notices
 from moorage.metadata.words import JournalAction, JournalSubject
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import NamedQuery, Row, Transaction, Value
@@ -44,8 +44,12 @@ class TagStep:
 class UndoTransaction:
     """The changes of one transaction: makes them, journals them, counts them, and notes what stands in their way."""
 
-    def __init__(self, transaction: Transaction, cause: Cause, now: datetime) -> None:
+    def __init__(self, transaction: Transaction, cause: Cause, now: datetime, *, held: Sequence[int] = ()) -> None:
+        """*held*: the repositories that the undo is about, and that nobody else changes until it has ended."""
         self.transaction = transaction
+        self.renamed: list[str] = []
+        """The names that repositories have by it."""
+        self._held = held
         self.outcome = UndoOutcome()
         self.gone_count = 0
         self._cause = cause
@@ -162,25 +166,28 @@ class UndoTransaction:
             await self._removed(place, "blob", JournalAction.BLOB_DELETE, sorted(removed.values()))
 
     async def rename(self, place: BlobPlace, *, before: str, after: str) -> None:
-        """Call a repository *before* again, if it is called *after* and nothing else has that name."""
+        """Call a repository *before* again, if it is called *after*, and nothing else has that name or is below it."""
         row = await self.transaction.first(QUERIES["lock_repository"], place.id)
         now = place.path if row is None else row[0]
         if now == before:
             self.is_already()
             return
-        taken = await self.transaction.first(QUERIES["repository_id"], before)
+        taken = await self.transaction.first(QUERIES["in_the_way"], before, list(self._held))
         if now != after or taken is not None:
-            message = f"its name is {now} now" if now != after else f"another repository is called {before} now"
+            message = f"its name is {now} now"
+            if now == after and taken is not None:
+                message = f"another repository is called {taken[0]} now"
             self.obstruct(UndoObstacle(now, "repository", "", "changed", message, now))
             return
         namespace = before.partition("/")[0]
         await self.transaction.all(QUERIES["add_namespace"], namespace, self._now)
         await self.transaction.all(QUERIES["rename_repository"], place.id, before, namespace, self._now)
         renamed = self._places[place.id] = BlobPlace(place.id, before)
+        self.renamed.append(before)
         detail = json.dumps({"from": now, "to": before})
         await self._journal([self._entry(renamed, JournalAction.REPOSITORY_RENAME, detail=detail)])
         names = RepositoryName(now), RepositoryName(before)
-        await move_lanes(self.transaction, *names)
+        await move_lane(self.transaction, *names)
         await write_notices(self.transaction, self._announcer.renamed(*names))
         self._count("repository", renamed, "", (now, before))
 

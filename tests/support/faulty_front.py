@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
@@ -27,6 +28,10 @@ class FrontFault:
     """The registry does it, and the connection ends without an answer."""
     body: bytes | None = None
     """The answer's body in place of the registry's."""
+    meanwhile: Callable[[], object] | None = None
+    """Is called before the registry is asked."""
+    without: str = ""
+    """A header that the registry does not get, as one that does not know it."""
     hangs: threading.Event | None = None
     """With ``cut_answer_at``: the connection stays until this is set."""
 
@@ -78,7 +83,10 @@ class FaultyFront(ThreadedServer):
             return
         length = int(asked.headers.get("Content-Length", "0"))
         body = asked.rfile.read(length if fault.cut_request_at is None else fault.cut_request_at)
-        headers = {name: text for name, text in asked.headers.items() if name.lower() != "content-length"}
+        dropped = ("content-length", fault.without.lower())
+        headers = {name: text for name, text in asked.headers.items() if name.lower() not in dropped}
+        if fault.meanwhile is not None:
+            fault.meanwhile()
         if fault.cut_request_at is not None:
             headers.pop("Content-Range", None)
         connection = http.client.HTTPConnection(behind, timeout=30)

@@ -103,6 +103,7 @@ class InProcess:
         folder: Path | None,
         *,
         rules: ApplicationRules | None = None,
+        manifest_rules: ManifestRules | None = None,
         guard: Guard | None = None,
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
@@ -115,6 +116,7 @@ class InProcess:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
         self._rules = rules or ApplicationRules(can_delete=True)
+        self._manifest_rules = manifest_rules or ManifestRules()
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
@@ -210,7 +212,7 @@ class InProcess:
         blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
         uploads = Uploads(storage, links, sink=sink_of(storage))
         self._damaged = blobs.damaged
-        manifests = Manifests(store, blobs, ManifestRules())
+        manifests = Manifests(store, blobs, self._manifest_rules)
         states = UploadStates(b"secret")
         v2 = v2_api(
             blobs=BlobHandlers(blobs),

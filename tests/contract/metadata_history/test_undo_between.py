@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 
 import pytest
 
 from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past, conflicts_of, content
-from moorage.errors import BlobReferenced
+from moorage.errors import BlobReferenced, BlobUnknown
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.outbox import SqlOutbox
+from moorage.metadata.sql.undo_transaction import BlobPlace, UndoTransaction
 from moorage.moorage_errors import UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -68,6 +71,28 @@ async def test_a_layer_that_an_undo_brings_back_is_not_taken_out_at_that_moment(
         await taking_out
     assert await past.has(top)
     assert await past.has(Digest.parse(made.manifest.digest))
+    assert await past.store.links.has(NAME, layer)
+
+
+@AT_ONCE
+async def test_a_layer_that_was_not_there_when_it_was_looked_for_is_not_taken_out(past: Past, other: Past) -> None:
+    """It comes with an image that needs it, by an undo or a push, before the statement that takes it out."""
+    made = image("whole")
+    top = await push_image(past.store, made)
+    layer = Digest.parse(made.blobs[1].digest)
+    await past.delete(top)
+    await past.store.links.unlink(NAME, layer, cause=past.cause())
+    ((place,),) = await past.store.rows("SELECT id FROM repositories WHERE path = $1", NAME.text)
+    async with other.transaction() as session:
+        # Whoever takes a blob out can look, and has to wait before the change.
+        await session.all(query("LOCK TABLE repository_blobs IN SHARE MODE"))
+        taking_out = asyncio.create_task(past.store.links.unlink(NAME, layer, cause=past.cause()))
+        await waiting(other, 1, unless=taking_out)
+        work = UndoTransaction(session, other.cause(), datetime.now(UTC))
+        await work.restore_manifests(BlobPlace(place, NAME.text), {digest_key(top)})
+    with pytest.raises(BlobUnknown):
+        await taking_out
+    assert await past.has(top)
     assert await past.store.links.has(NAME, layer)
 
 

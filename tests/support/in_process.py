@@ -198,7 +198,7 @@ class InProcess:
             self._database = await SqliteDatabase.open(self.path)
             links, store = SqlLinks(self._database), SqlManifests(self._database)
             catalogue, known_blobs = SqlCatalogue(self._database), None
-            history = History(SqlHistory(self._database))
+            history = History(SqlHistory(self._database, can_delete=self._rules.can_delete))
             moorage = MoorageHandlers(history, self._collection(self._database), bodies)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))

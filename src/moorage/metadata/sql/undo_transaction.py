@@ -44,14 +44,32 @@ class TagStep:
 class UndoTransaction:
     """The changes of one transaction: makes them, journals them, counts them, and notes what stands in their way."""
 
-    def __init__(self, transaction: Transaction, cause: Cause, now: datetime, *, held: Sequence[int] = ()) -> None:
-        """*held*: the repositories that the undo is about, and that nobody else changes until it has ended."""
+    def __init__(
+        self,
+        transaction: Transaction,
+        cause: Cause,
+        now: datetime,
+        *,
+        held: Sequence[int] = (),
+        can_delete: bool = True,
+    ) -> None:
+        """Take these parts.
+
+        Args:
+            transaction: in which all happens.
+            cause: who does it, and why.
+            now: when.
+            held: the repositories that the undo is about, and that nobody else changes until it has ended.
+            can_delete: whether tags, manifests and blobs may be deleted at all (``storage.delete.enabled``).
+        """
         self.transaction = transaction
+        self._can_delete = can_delete
         self.renamed: list[str] = []
         """The names that repositories have by it."""
         self._held = held
         self.outcome = UndoOutcome()
         self.gone_count = 0
+        self.kept_count = 0
         self._cause = cause
         self._announcer = cause.announcer
         self._now = now
@@ -68,6 +86,7 @@ class UndoTransaction:
         """Note something that stays as it is."""
         self.outcome.left_count += 1
         self.gone_count += obstacle.reason == "gone"
+        self.kept_count += obstacle.reason == "switched off"
         if len(self.outcome.left) < SHOWN_LIMIT:
             self.outcome.left.append(obstacle)
 
@@ -88,6 +107,8 @@ class UndoTransaction:
         dropped: list[str] = []
         for step in steps:
             if step.wanted is None:
+                if self._keeps(place, "tag", [step.name]):
+                    continue
                 dropped.append(step.name)
             elif step.wanted not in ids:
                 self.obstruct(_gone(place, "tag", step.name, step.wanted))
@@ -134,7 +155,7 @@ class UndoTransaction:
         removed = {row_id: digest for row_id, digest in live.items() if row_id not in used}
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "manifest", live[row_id], used[row_id]))
-        if removed:
+        if removed and not self._keeps(place, "manifest", [_text(digest) for digest in removed.values()]):
             await self.transaction.all(QUERIES["remove_manifests"], sorted(removed), self._now)
             await self._removed(place, "manifest", JournalAction.MANIFEST_DELETE, sorted(removed.values()))
 
@@ -161,7 +182,7 @@ class UndoTransaction:
         removed = {row_id: digest for row_id, digest in live.items() if row_id not in used}
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "blob", live[row_id], used[row_id]))
-        if removed:
+        if removed and not self._keeps(place, "blob", [_text(digest) for digest in removed.values()]):
             await self.transaction.all(QUERIES["remove_blobs"], place.id, sorted(removed), self._now)
             await self._removed(place, "blob", JournalAction.BLOB_DELETE, sorted(removed.values()))
 
@@ -190,6 +211,13 @@ class UndoTransaction:
         await move_lane(self.transaction, *names)
         await write_notices(self.transaction, self._announcer.renamed(*names))
         self._count("repository", renamed, "", (now, before))
+
+    def _keeps(self, place: BlobPlace, kind: JournalSubject, names: Collection[str]) -> bool:
+        """Return whether things that would have to be deleted stay, as nothing may be."""
+        for name in () if self._can_delete else sorted(names):
+            message = "deleting is switched off (storage.delete.enabled)"
+            self.obstruct(UndoObstacle(place.path, kind, name, "switched off", message))
+        return not self._can_delete
 
     async def _point(self, place: BlobPlace, tags: Sequence[tuple[str, int]], query: NamedQuery) -> None:
         if tags:

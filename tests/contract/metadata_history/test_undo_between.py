@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past, conflicts_of, content
-from moorage.errors import BlobReferenced, BlobUnknown
+from moorage.errors import BlobReferenced, BlobUnknown, ManifestUnknown
 from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.outbox import SqlOutbox
 from moorage.metadata.sql.undo_transaction import BlobPlace, UndoTransaction
@@ -82,18 +82,38 @@ async def test_a_layer_that_was_not_there_when_it_was_looked_for_is_not_taken_ou
     layer = Digest.parse(made.blobs[1].digest)
     await past.delete(top)
     await past.store.links.unlink(NAME, layer, cause=past.cause())
-    ((place,),) = await past.store.rows("SELECT id FROM repositories WHERE path = $1", NAME.text)
-    async with other.transaction() as session:
-        # Whoever takes a blob out can look, and has to wait before the change.
-        await session.all(query("LOCK TABLE repository_blobs IN SHARE MODE"))
-        taking_out = asyncio.create_task(past.store.links.unlink(NAME, layer, cause=past.cause()))
-        await waiting(other, 1, unless=taking_out)
-        work = UndoTransaction(session, other.cause(), datetime.now(UTC))
-        await work.restore_manifests(BlobPlace(place, NAME.text), {digest_key(top)})
-    with pytest.raises(BlobUnknown):
-        await taking_out
+    taking_out = past.store.links.unlink(NAME, layer, cause=past.cause())
+    await come_back_before_the_change("repository_blobs", taking_out, top, other=other)
     assert await past.has(top)
     assert await past.store.links.has(NAME, layer)
+
+
+@AT_ONCE
+async def test_a_manifest_that_was_not_there_when_it_was_looked_for_is_not_deleted(past: Past, other: Past) -> None:
+    """As above: an index comes that lists it, and must not lose it."""
+    child = await past.push("child")
+    top = await push(past.store, index([{"mediaType": "a/b", "digest": str(child), "size": 1}]))
+    for manifest in (top, child):
+        await past.delete(manifest)
+    await come_back_before_the_change("manifests", past.delete(child), top, other=other)
+    assert await past.has(top)
+    assert await past.has(child)
+
+
+async def come_back_before_the_change(
+    table: str, deletion: Coroutine[None, None, None], manifest: Digest, *, other: Past
+) -> None:
+    """Let a manifest come back, with what it needs, after a deletion has looked and before it changes a table."""
+    ((place,),) = await other.store.rows("SELECT id FROM repositories WHERE path = $1", NAME.text)
+    async with other.transaction() as session:
+        # Whoever only locks rows does not wait for this.
+        await session.all(query(f"LOCK TABLE {table} IN SHARE MODE"))
+        deleting = asyncio.create_task(deletion)
+        await waiting(other, 1, unless=deleting)
+        work = UndoTransaction(session, other.cause(), datetime.now(UTC))
+        await work.restore_manifests(BlobPlace(place, NAME.text), {digest_key(manifest)})
+    with pytest.raises((BlobUnknown, ManifestUnknown)):
+        await deleting
 
 
 async def test_what_came_after_the_manifest_that_names_it_comes_back_with_it(past: Past) -> None:

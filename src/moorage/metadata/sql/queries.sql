@@ -79,7 +79,7 @@ SELECT digest, count(*) OVER () FROM (
 ) AS parents ORDER BY digest LIMIT $4;
 
 -- delete_manifest --
-UPDATE manifests SET deleted_at = $3 WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL RETURNING id;
+UPDATE manifests SET deleted_at = $2 WHERE id = $1;
 
 -- delete_tags_of_manifest --
 DELETE FROM tags WHERE manifest_id = $1 RETURNING name;

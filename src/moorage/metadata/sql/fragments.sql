@@ -51,12 +51,3 @@ blobs b CROSS JOIN repository_blobs rb WHERE rb.repository_id = $2 AND rb.blob_i
 -- And in the order of an index: else it may hope to meet a tag soon, and read the table.
 -- has_a_tag --
 ((SELECT t.name FROM tags t WHERE t.repository_id = r.id ORDER BY t.name LIMIT 1) IS NOT NULL);
-
--- The ids of all blobs that manifests $2 of the repository $1 name, those that came after them too.
--- blobs_of_manifests --
-(
-    SELECT blob_id FROM layers WHERE manifest_id = ANY($2)
-    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL
-    UNION SELECT b.id FROM sparse_references s JOIN blobs b ON b.digest = s.digest
-    WHERE s.manifest_id = ANY($2) AND s.repository_id = $1
-);

@@ -14,7 +14,11 @@ WHERE b.digest = ANY($2) AND rb.repository_id = $1 ORDER BY b.id FOR KEY SHARE O
 
 -- As a push holds what it names.
 -- hold_blobs_of_manifests --
-SELECT id FROM blobs WHERE id IN {blobs_of_manifests}
+SELECT id FROM blobs WHERE id IN (
+    SELECT blob_id FROM layers WHERE manifest_id = ANY($2)
+    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL
+    UNION SELECT b.id FROM sparse_references s JOIN blobs b ON b.digest = s.digest
+    WHERE s.manifest_id = ANY($2) AND s.repository_id = $1)
 ORDER BY id FOR KEY SHARE;
 
 -- An undo changes tags, then manifests, then tags again: whoever does so in another order would be in a circle with it.

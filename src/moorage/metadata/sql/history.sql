@@ -148,13 +148,18 @@ WHERE r.parent_id = ANY($1) AND c.deleted_at IS NOT NULL
 UNION SELECT c.id FROM sparse_references s JOIN manifests c ON c.repository_id = s.repository_id AND c.digest = s.digest
 WHERE s.manifest_id = ANY($1) AND c.deleted_at IS NOT NULL;
 
--- Whoever takes one of these out of the repository does so before, and is undone, or sees that it is needed.
+-- The blobs that manifests name, those that came after them too. Whoever takes one of these out of the repository does so
+-- before, and is undone, or sees that it is needed.
 -- hold_blobs_of_manifests --
-SELECT id FROM blobs WHERE id IN {blobs_of_manifests};
+SELECT id FROM blobs WHERE id IN (
+    SELECT blob_id FROM layers WHERE manifest_id = ANY($2)
+    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL
+    UNION SELECT b.id FROM sparse_references s JOIN blobs b ON b.digest = s.digest
+    WHERE s.manifest_id = ANY($2) AND s.repository_id = $1);
 
--- restore_blobs_of_manifests --
-UPDATE repository_blobs SET deleted_at = NULL WHERE repository_id = $1 AND deleted_at IS NOT NULL
-    AND blob_id IN {blobs_of_manifests}
+-- restore_held_blobs --
+UPDATE repository_blobs SET deleted_at = NULL
+WHERE repository_id = $1 AND deleted_at IS NOT NULL AND blob_id = ANY($2)
 RETURNING (SELECT b.digest FROM blobs b WHERE b.id = repository_blobs.blob_id);
 
 -- restore_blobs --

@@ -260,8 +260,8 @@ class UndoTransaction:
                 place, "manifest", JournalAction.MANIFEST_RESTORE, sorted(bytes(row[0]) for row in rows)
             )
             await self._tell_pointed(place, [(None, row_id) for row_id in part])
-            await self.transaction.all(QUERIES["hold_blobs_of_manifests"], place.id, part)
-            blobs = await self.transaction.all(QUERIES["restore_blobs_of_manifests"], place.id, part)
+            held = await self.transaction.all(QUERIES["hold_blobs_of_manifests"], place.id, part)
+            blobs = await self.transaction.all(QUERIES["restore_held_blobs"], place.id, [row[0] for row in held])
             await self._restored(place, "blob", JournalAction.BLOB_RESTORE, sorted(bytes(row[0]) for row in blobs))
             waiting += sorted(row[0] for row in await self._of("deleted_children", part))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.core.manifest_rules import ManifestRules
 from support import images
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -29,3 +30,23 @@ def test_the_total_is_what_the_blobs_have(tmp_path: Path, left_out: tuple[bool, 
         images.push_manifest(client, "app", manifest, "latest")
         ((total,),) = registry.execute("SELECT total_size FROM manifests")
     assert total == len(manifest.body) + sum(len(blob.body) for blob in MADE.blobs)
+
+
+def test_where_manifests_may_be_sparse_the_total_tells_nothing_of_blobs_that_only_another_repository_has(
+    tmp_path: Path,
+) -> None:
+    """Or whoever knows a digest could find out whether anybody has such a blob, and how large it is."""
+    with (
+        InProcess(tmp_path, manifest_rules=ManifestRules(sparse=True)) as registry,
+        RegistryClient(registry.address) as client,
+    ):
+        config, *layers = MADE.blobs
+        images.push_blobs(client, "private", layers)
+        images.push_blobs(client, "app", [config])
+        descriptors = [{**blob.descriptor(), "size": 0} for blob in MADE.blobs]
+        value = {"schemaVersion": 2, "mediaType": images.OCI_MANIFEST}
+        value |= {"config": descriptors[0], "layers": descriptors[1:]}
+        manifest = images.encode(value, images.OCI_MANIFEST)
+        images.push_manifest(client, "app", manifest, "latest")
+        ((total,),) = registry.execute("SELECT total_size FROM manifests")
+    assert total == len(manifest.body) + len(config.body)

@@ -266,6 +266,21 @@ class TestRequests:
         refused(response, 405, "UNSUPPORTED")
         assert b"storage.delete.enabled" in response.body
 
+    def test_an_undo_deletes_nothing_where_deleting_is_switched_off(self, start: Start) -> None:
+        api = start(rules=ApplicationRules(can_delete=False))
+        first = api.push("1", seed="a", request="made")
+        second = api.push("1", seed="b", request="moved")
+        refused(api.send("request/undo", id="moved"), 405, "UNSUPPORTED")
+        done = api.done("request/undo", {"partial": True}, id="moved")
+        assert [found["reason"] for found in done["left"]] == ["switched off"]
+        assert api.get_manifest(REPOSITORY, "1").headers["Docker-Content-Digest"] == first
+        assert api.get_manifest(REPOSITORY, second).status == 200
+        response = api.send("tag/undo", {"steps": 3}, repository=REPOSITORY, tag="1")
+        refused(response, 405, "UNSUPPORTED")
+        assert b"storage.delete.enabled" in response.body
+        refused(api.send("request/undo", {"partial": True}, id="made"), 405, "UNSUPPORTED")
+        assert api.tags() == ["1"]
+
     def test_without_a_database_everything_is_absent_and_says_why(self, start: Start) -> None:
         api = start(has_database=False)
         for method, path in (

@@ -29,7 +29,11 @@ class FrontFault:
     body: bytes | None = None
     """The answer's body in place of the registry's."""
     meanwhile: Callable[[], object] | None = None
-    """Done once the registry has answered, before the answer is passed on."""
+    """Is called before the registry is asked."""
+    without: str = ""
+    """A header that the registry does not get, as one that does not know it."""
+    afterwards: Callable[[], object] | None = None
+    """Is called when the registry has answered, before the answer is passed on."""
     hangs: threading.Event | None = None
     """With ``cut_answer_at``: the connection stays until this is set."""
 
@@ -81,7 +85,10 @@ class FaultyFront(ThreadedServer):
             return
         length = int(asked.headers.get("Content-Length", "0"))
         body = asked.rfile.read(length if fault.cut_request_at is None else fault.cut_request_at)
-        headers = {name: text for name, text in asked.headers.items() if name.lower() != "content-length"}
+        dropped = ("content-length", fault.without.lower())
+        headers = {name: text for name, text in asked.headers.items() if name.lower() not in dropped}
+        if fault.meanwhile is not None:
+            fault.meanwhile()
         if fault.cut_request_at is not None:
             headers.pop("Content-Range", None)
         connection = http.client.HTTPConnection(behind, timeout=30)
@@ -91,8 +98,8 @@ class FaultyFront(ThreadedServer):
             content = answer.read()
         finally:
             connection.close()
-        if fault.meanwhile is not None:
-            fault.meanwhile()
+        if fault.afterwards is not None:
+            fault.afterwards()
         if fault.cut_request_at is not None or fault.loses_answer:
             asked.close_connection = True
             self.reached.set()

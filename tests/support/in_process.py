@@ -103,6 +103,7 @@ class InProcess:
         folder: Path | None,
         *,
         rules: ApplicationRules | None = None,
+        manifest_rules: ManifestRules | None = None,
         guard: Guard | None = None,
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
@@ -115,6 +116,7 @@ class InProcess:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
         self._rules = rules or ApplicationRules(can_delete=True)
+        self._manifest_rules = manifest_rules or ManifestRules()
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
@@ -196,7 +198,7 @@ class InProcess:
             self._database = await SqliteDatabase.open(self.path)
             links, store = SqlLinks(self._database), SqlManifests(self._database)
             catalogue, known_blobs = SqlCatalogue(self._database), None
-            history = History(SqlHistory(self._database))
+            history = History(SqlHistory(self._database, can_delete=self._rules.can_delete))
             moorage = MoorageHandlers(history, self._collection(self._database), bodies)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
@@ -210,7 +212,7 @@ class InProcess:
         blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
         uploads = Uploads(storage, links, sink=sink_of(storage))
         self._damaged = blobs.damaged
-        manifests = Manifests(store, blobs, ManifestRules())
+        manifests = Manifests(store, blobs, self._manifest_rules)
         states = UploadStates(b"secret")
         v2 = v2_api(
             blobs=BlobHandlers(blobs),

@@ -163,7 +163,7 @@ class Manifests:
         self.rules.check_size(len(payload))
         digest, manifest, needs = await aside(len(payload), self._take_apart, reference, payload, content_type)
         required = await self._check_references(name, needs, len(payload))
-        manifest = await self._with_sizes(manifest, len(payload))
+        manifest = await self._with_sizes(name, manifest, len(payload), required)
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         protection = grant.protection(name)
@@ -291,27 +291,37 @@ class Manifests:
             await aside(size_bytes, needs.refuse, missing, gone)
         return needs.kinds
 
-    async def _with_sizes(self, manifest: Manifest, size_bytes: int) -> Manifest:
+    async def _with_sizes(
+        self, name: RepositoryName, manifest: Manifest, size_bytes: int, seen: Collection[Digest]
+    ) -> Manifest:
         """The manifest, of so many bytes, with the sizes that it leaves out, where they are known.
 
-        docker's libraries leave out what is zero.
+        docker's libraries leave out what is zero. *seen*: what the repository is known to have.
         """
         if manifest.media_type not in mediatypes.IMAGES:
             return manifest
         unsized = await aside(size_bytes, _unsized, manifest)
         if not unsized:
             return manifest
-        return await aside(size_bytes, _sized, manifest, await self._blobs.sizes(unsized))
+        sizes = await self._blobs.sizes(await self._of_repository(name, unsized, seen))
+        return await aside(size_bytes, _sized, manifest, sizes)
 
     async def _configuration(self, name: RepositoryName, manifest: Manifest, seen: Collection[Digest]) -> bytes | None:
         config = manifest.config
         if not self._store.keeps_configurations or config is None or config.size_bytes > CONFIGURATION_LIMIT_BYTES:
             return None
-        # Only what the repository has: with sparse manifests a stranger could name another's.
-        if config.digest not in seen and await self._blobs.missing(name, [config.digest]):
+        if not await self._of_repository(name, [config.digest], seen):
             return None
         # The descriptor may lie about the size.
         return await self._blobs.content(config.digest, limit_bytes=CONFIGURATION_LIMIT_BYTES)
+
+    async def _of_repository(
+        self, name: RepositoryName, digests: Sequence[Digest], seen: Collection[Digest]
+    ) -> Sequence[Digest]:
+        """Those that the repository has: with sparse manifests a stranger could name another's."""
+        unseen = [digest for digest in digests if digest not in seen]
+        missing = await self._blobs.missing(name, unseen) if unseen else ()
+        return [digest for digest in digests if digest not in missing]
 
 
 def _wanted(reference: Reference, tags: Sequence[Tag]) -> Sequence[Tag]:

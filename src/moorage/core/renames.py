@@ -1,7 +1,8 @@
 """Renaming of repositories: who may, and so that two who want the same name do not both get it."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from moorage.auth.access import Access, Grant
@@ -83,8 +84,9 @@ class Renames:
         """
         self._check_rights(name, target, grant)
         await self._store.check(name, target, limit=REPOSITORIES_LIMIT)
-        ends_at = await self._take(name, target)
-        left_s = (ends_at - datetime.now(UTC)).total_seconds()
+        began = time.monotonic()  # The end of the lease is told by the database's clock, which may be another one.
+        await self._take(name, target)
+        left_s = RESERVED.total_seconds() - (time.monotonic() - began)
         try:
             async with asyncio.timeout(min(DURATION_LIMIT_S, left_s)):
                 count = await self._store.rename(name, target, limit=REPOSITORIES_LIMIT, cause=cause)

@@ -6,7 +6,7 @@ from typing import Literal
 JournalSubject = Literal["tag", "manifest", "blob", "repository"]
 """The kinds of things that can be changed, and taken back."""
 
-ObstacleReason = Literal["changed", "in use", "gone"]
+ObstacleReason = Literal["changed", "in use", "gone", "switched off"]
 """The reason why something is left as it is."""
 
 Queue = Literal["blob", "manifest"]

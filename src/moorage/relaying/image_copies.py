@@ -136,18 +136,18 @@ class ImageCopies:
         if self._wish.dry_run:
             return digest, RelayResult.TO_COPY
         if job.tag is not None:
-            return digest, await self._tag(job.pair, job.tag, await self._stored(job.pair, digest))
+            return digest, await self._tag(job.pair, job.tag, digest)
         return digest, RelayResult.COPIED
 
-    async def _tag(self, pair: RepositoryPair, tag: Tag, stored: StoredManifest) -> RelayResult:
-        """Point the tag of the target to what was copied; where it is wished, not one that somebody made meanwhile."""
-        try:
-            await self._target.put_manifest(pair.target, tag, stored, is_new=not self._wish.overwrites)
-        except CommandFailed as exc:
-            if self._wish.overwrites or exc.code != HTTPStatus.PRECONDITION_FAILED:
-                raise
-            made = await self._target.find(pair.target, tag)
-            return RelayResult.PRESENT if made is not None and made.digest == stored.digest else RelayResult.KEPT
+    async def _tag(self, pair: RepositoryPair, tag: Tag, digest: Digest) -> RelayResult:
+        """Point a tag of the target; where tags stay as they are, not one that somebody has made meanwhile."""
+        stored = await self._stored(pair, digest)
+        if self._wish.overwrites:
+            await self._target.put_manifest(pair.target, tag, stored)
+        elif not await self._target.put_new_tag(pair.target, tag, stored):
+            there = await self._target.find(pair.target, tag)
+            is_same = there is not None and there.digest == digest
+            return RelayResult.PRESENT if is_same else RelayResult.KEPT
         return RelayResult.COPIED
 
     async def _chosen(self, job: CopyJob, digest: Digest, platform: WantedPlatform) -> tuple[Digest, str]:
@@ -285,9 +285,12 @@ class ImageCopies:
             return
         self._outcome.referrers += 1
         there = await self._target.find(pair.target, tag)
+        if there is not None and there.digest != found.digest and not self._wish.overwrites:
+            self._outcome.note(f"{pair.target}:{tag} stays as it is on the target, which has another one")
+            return
         await self._content(Descriptor(found.media_type, found.digest, 0), pair)
         if (there is None or there.digest != found.digest) and not self._wish.dry_run:
-            await self._target.put_manifest(pair.target, tag, await self._stored(pair, found.digest))
+            await self._tag(pair, tag, found.digest)
 
     async def _stored(self, pair: RepositoryPair, digest: Digest) -> StoredManifest:
         found = await self._stored_or_none(pair, digest)

@@ -79,34 +79,31 @@ class RegistrySide:
             raise CommandFailed(msg)
         return StoredManifest(digest, _media_type(answer), answer.body)
 
-    async def put_manifest(
-        self, repository: RepositoryName, reference: Reference, manifest: StoredManifest, *, is_new: bool = False
-    ) -> bool:
+    async def put_manifest(self, repository: RepositoryName, reference: Reference, manifest: StoredManifest) -> bool:
         """Store a manifest, and return whether the registry says that it has noted what it is about.
 
-        *is_new*: only if there is no such tag; a registry that knows no conditions does it all the same.
+        Raises:
+            CommandFailed: the registry refused, or could not be asked.
+        """
+        answer = await self._put(repository, reference, manifest)
+        self._see_that_it_is_stored(answer, manifest)
+        return "OCI-Subject" in answer.headers
+
+    async def put_new_tag(self, repository: RepositoryName, tag: Tag, manifest: StoredManifest) -> bool:
+        """Store a manifest under a tag that is not there; False: there is one by now, and it stays as it is.
+
+        A registry that knows no conditions is looked at a moment before.
 
         Raises:
-            CommandFailed: the registry refused, or could not be asked; with 412, there is such a tag.
+            CommandFailed: the registry refused, or could not be asked.
         """
-        headers = {"Content-Type": manifest.media_type} if manifest.media_type else {}
-        if is_new:
-            headers["If-None-Match"] = "*"
-        call = StreamedCall(
-            method="PUT",
-            url=self._manifest_url(repository, reference),
-            repository=repository.text,
-            headers=headers,
-            body=manifest.payload,
-        )
-        answer = await self.remote.ask(call)
-        if answer.status not in (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED):
-            raise self.remote.refused(answer)
-        said = _said_digest(answer)
-        if said is not None and said.algorithm == manifest.digest.algorithm and said != manifest.digest:
-            msg = f"{self.remote.host} has stored the manifest {manifest.digest} as {said}"
-            raise CommandFailed(msg)
-        return "OCI-Subject" in answer.headers
+        if await self.find(repository, tag) is not None:
+            return False
+        answer = await self._put(repository, tag, manifest, **{"If-None-Match": "*"})
+        if answer.status == HTTPStatus.PRECONDITION_FAILED:
+            return False
+        self._see_that_it_is_stored(answer, manifest)
+        return True
 
     async def referrers(
         self, repository: RepositoryName, digest: Digest, tags: Collection[Tag] | None = None
@@ -217,6 +214,31 @@ class RegistrySide:
         if answer.status != HTTPStatus.OK:
             raise self.remote.refused(answer)
         return answer
+
+    async def _put(
+        self,
+        repository: RepositoryName,
+        reference: Reference,
+        manifest: StoredManifest,
+        **conditions: str,
+    ) -> StreamedAnswer:
+        headers = {"Content-Type": manifest.media_type} if manifest.media_type else {}
+        call = StreamedCall(
+            method="PUT",
+            url=self._manifest_url(repository, reference),
+            repository=repository.text,
+            headers={**headers, **conditions},
+            body=manifest.payload,
+        )
+        return await self.remote.ask(call)
+
+    def _see_that_it_is_stored(self, answer: StreamedAnswer, manifest: StoredManifest) -> None:
+        if answer.status not in (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED):
+            raise self.remote.refused(answer)
+        said = _said_digest(answer)
+        if said is not None and said.algorithm == manifest.digest.algorithm and said != manifest.digest:
+            msg = f"{self.remote.host} has stored the manifest {manifest.digest} as {said}"
+            raise CommandFailed(msg)
 
     async def _ask(self, method: str, url: str, repository: RepositoryName, **headers: str) -> StreamedAnswer:
         return await self.remote.ask(StreamedCall(method=method, url=url, repository=repository.text, headers=headers))

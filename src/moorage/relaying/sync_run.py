@@ -73,7 +73,10 @@ class SyncRun:
             await self._delete(rule, pair, copies, frozenset(tags))
 
     async def _delete(self, rule: SyncRule, pair: RepositoryPair, copies: RelayRun, kept: frozenset[Tag]) -> None:
-        """Delete the tags that the rule is about and that the source does not have."""
+        """Delete the tags that the rule is about and that the source does not have.
+
+        Its list may be hours old, as all of them were copied since: each is asked for once more.
+        """
         target = copies.ends.target
         try:
             there = await target.tags(pair.target)
@@ -85,12 +88,14 @@ class SyncRun:
             if tag in kept or not rule.choice.matches(tag):
                 continue
             result, why = RelayResult.TO_DELETE, ""
-            if not self.dry_run:
-                result = RelayResult.DELETED
-                try:
+            try:
+                if await copies.ends.source.find(pair.source, tag) is not None:
+                    continue  # The next run copies it.
+                if not self.dry_run:
                     await target.delete_tag(pair.target, tag)
-                except MoorageError as exc:
-                    result, why = RelayResult.FAILED, f"it cannot be deleted: {exc}"
+                    result = RelayResult.DELETED
+            except MoorageError as exc:
+                result, why = RelayResult.FAILED, f"it cannot be deleted: {exc}"
             self.outcome.became(RelayedReference("", f"{target.remote.host}/{pair.target}:{tag}", result, why=why))
 
     def _failed(self, rule: SyncRule, repository: str, exc: MoorageError) -> None:

@@ -73,7 +73,7 @@ def moorage(
     adopter: "Adopter | None" = None,
 ) -> Api:
     """``/moorage/v1/``; *asking* makes what tells of the registry itself; *adopter* as above."""
-    history: HistoryStore = SqlHistory(database)
+    history: HistoryStore = SqlHistory(database, can_delete=config.storage.delete.enabled)
     if adopter is not None:
         from moorage.metadata.adopting_details import AdoptingHistory  # noqa: PLC0415 - as above
 

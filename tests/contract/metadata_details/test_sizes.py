@@ -3,6 +3,9 @@
 import pytest
 
 from contract.metadata_details.rows import Rows, at
+from moorage.core.sizes import Sizes
+from moorage.metadata.base import Cause
+from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
@@ -124,13 +127,35 @@ async def test_every_change_in_a_repository_shows(rows: Rows, sizes: SqlSizes) -
         last = sizes.last_change
         return (await last(APP, with_descendants=False), await last(APP, with_descendants=True))
 
-    assert await seen() == (0, 0)
+    before = await seen()
+    assert before[0] == 0
     await rows.journal(app)
     first = await seen()
     assert first[0] > 0
+    assert first[1] != before[1]
     await rows.journal(beside)
     assert await seen() == first
     await rows.journal(below)
     second = await seen()
     assert second[0] == first[0]
-    assert second[1] > first[1]
+    assert second[1] != first[1]
+
+
+async def test_what_goes_to_another_name_or_comes_to_one_below_shows_although_nothing_in_it_changed(
+    rows: Rows, database: Database
+) -> None:
+    """What is remembered of a size would count it for minutes where it is not any more."""
+    below = await rows.repository("group/app/x")
+    await rows.tag(below, "1", await rows.manifest(below, "1", layers=[await rows.blob("1", 100)]))
+    app = await rows.repository("group/app")
+    await rows.journal(app)
+    sizes, renames = Sizes(SqlSizes(database)), SqlRenames(database)
+
+    async def size_bytes() -> int:
+        return (await sizes.of(APP, with_descendants=True)).size_bytes
+
+    assert await size_bytes() == 100
+    await renames.rename(RepositoryName("group/app/x"), RepositoryName("group/x"), limit=9, cause=Cause())
+    assert await size_bytes() == 0
+    await renames.rename(RepositoryName("group/x"), RepositoryName("group/app/y"), limit=9, cause=Cause())
+    assert await size_bytes() == 100

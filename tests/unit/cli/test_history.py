@@ -177,7 +177,7 @@ def test_a_tag_that_is_pushed_between_look_and_deletion_stays_where_there_is_no_
         shell = Shell(registry, client)
         shell.push("1", "2")
         meanwhile = partial(Shell(registry, somebody).push, "1", seed="b")
-        front.faults.append(FrontFault(method="HEAD", part="/manifests/1", meanwhile=meanwhile))
+        front.faults.append(FrontFault(method="HEAD", part="/manifests/1", afterwards=meanwhile))
         done = shell.run("tag", "delete", REPOSITORY, "1", "2", "--registry", f"http://{front.address}", status=3)
         assert done.stdout == "1 deleted\n"
         assert (
@@ -191,7 +191,7 @@ def test_an_undo_takes_back_no_other_undo_that_came_after_its_look(shell: Shell)
     first, second = shell.push("1"), shell.push("1", seed="b")
     with FaultyFront(shell.registry.address) as front:
         meanwhile = partial(shell.run, "tag", "undo", f"{REPOSITORY}:1")
-        front.faults.append(FrontFault(method="GET", part="/moorage/v1/history", meanwhile=meanwhile))
+        front.faults.append(FrontFault(method="GET", part="/moorage/v1/history", afterwards=meanwhile))
         done = shell.run("tag", "undo", f"{REPOSITORY}:1", "--registry", f"http://{front.address}", status=3)
     assert done.stderr == f"error: somebody changed the tag since: it points to {first} now\n"
     assert shell.run("tag", "history", f"{REPOSITORY}:1", "--at", "0s").stdout == f"{first}\n"

@@ -42,6 +42,14 @@ class Kept(Leases):
         raise DatabaseUnavailable(msg)
 
 
+class Behind(Leases):
+    """A database whose clock is an hour behind that of the node."""
+
+    async def take(self, name: str, holder: str, ttl: timedelta) -> datetime | None:
+        ends_at = await super().take(name, holder, ttl)
+        return None if ends_at is None else ends_at - timedelta(hours=1)
+
+
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     path = tmp_path / "moorage.sqlite"
@@ -92,3 +100,8 @@ async def test_a_rename_is_done_although_its_lease_cannot_be_given_back(database
     await Renames(SqlRenames(database), Kept(database)).rename(OLD, NEW, grant=EVERYTHING, cause=CAUSE)
     assert paths(database) == {"group/new", "group/other"}
     assert await Leases(database).holder("rename:group/new") == "group/old"
+
+
+async def test_a_rename_is_done_by_a_node_whose_clock_is_ahead_of_the_databases(database: SqliteDatabase) -> None:
+    await Renames(SqlRenames(database), Behind(database)).rename(OLD, NEW, grant=EVERYTHING, cause=CAUSE)
+    assert paths(database) == {"group/new", "group/other"}

@@ -225,7 +225,7 @@ def test_a_tag_that_somebody_makes_during_the_copy_is_kept_where_that_is_asked_f
     push_image(site.source, "app", "1", image("made"))
     with FaultyFront(site.target.address) as front, RegistryClient(site.target.address) as somebody:
         meanwhile = partial(push_image, somebody, "mirror", "1", image(seed))
-        front.faults.append(FrontFault(method="HEAD", part="/mirror/manifests/1", meanwhile=meanwhile))
+        front.faults.append(FrontFault(method="HEAD", part="/mirror/manifests/1", afterwards=meanwhile))
         words = ["copy", f"{site.source.address}/app:1", f"{front.address}/mirror", "--json", "--no-clobber"]
         done = RUNNER.invoke(app, words)
     assert (done.exit_code, results(json.loads(done.stdout))) == (0, [result])

@@ -12,6 +12,15 @@ ORDER BY id FOR NO KEY UPDATE;
 SELECT b.digest, b.id, rb.deleted_at IS NULL FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
 WHERE b.digest = ANY($2) AND rb.repository_id = $1 ORDER BY b.id FOR KEY SHARE OF b FOR NO KEY UPDATE OF rb;
 
+-- As a push holds what it names.
+-- hold_blobs_of_manifests --
+SELECT id FROM blobs WHERE id IN (
+    SELECT blob_id FROM layers WHERE manifest_id = ANY($2)
+    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL
+    UNION SELECT b.id FROM sparse_references s JOIN blobs b ON b.digest = s.digest
+    WHERE s.manifest_id = ANY($2) AND s.repository_id = $1)
+ORDER BY id FOR KEY SHARE;
+
 -- An undo changes tags, then manifests, then tags again: whoever does so in another order would be in a circle with it.
 -- So nobody pushes to these, nor changes anything in them, until it has ended.
 -- hold_repositories --

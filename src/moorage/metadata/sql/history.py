@@ -51,8 +51,16 @@ class _Rehearsed(Exception):
 class SqlHistory(HistoryStore):
     """The journal of a database."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        can_delete: bool = True,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """*can_delete*: whether an undo may delete something (``storage.delete.enabled``)."""
         self._database = database
+        self._can_delete = can_delete
         self._clock = clock
 
     async def entries(self, wanted: JournalFilter, *, before: int | None, limit: int) -> Page[JournalEntry]:
@@ -114,7 +122,7 @@ class SqlHistory(HistoryStore):
             place = BlobPlace(await repository_id(transaction, name), name.text)
             await hold(transaction, [place.id])
             said = await reason_of(transaction, place, tag, target)
-            work = UndoTransaction(transaction, _said(cause, said), self._clock())
+            work = UndoTransaction(transaction, _said(cause, said), self._clock(), can_delete=self._can_delete)
             await undo_tag(work, place, tag, target, expected=expected)
             if dry_run:
                 raise _Rehearsed
@@ -134,14 +142,16 @@ class SqlHistory(HistoryStore):
         async with self._undoing(names[0], dry_run=dry_run) as transaction:
             place_id = None if repository is None else await repository_id(transaction, repository)
             meant = Meant(request_id, actor, place_id)
-            rows = await transaction.all(QUERIES["repository_ids_of_request"], *meant)
-            await hold(transaction, [row[0] for row in rows])
-            work = UndoTransaction(transaction, _said(cause, f"undo of {request_id}"), self._clock())
+            held = [row[0] for row in await transaction.all(QUERIES["repository_ids_of_request"], *meant)]
+            await hold(transaction, held)
+            why = _said(cause, f"undo of {request_id}")
+            work = UndoTransaction(transaction, why, self._clock(), held=held, can_delete=self._can_delete)
             await undo_request(work, meant)
             settle(work, partial=partial)
             if dry_run:
                 raise _Rehearsed
-        await self._database.announce(name.text for name in names[1:])
+        if not dry_run:  # The names that came back as well: a replica that is behind would still not have them.
+            await self._database.announce([*(name.text for name in names[1:]), *work.renamed])
         return work.outcome
 
     async def published(self, name: RepositoryName, *, after: Published | None, limit: int) -> Sequence[Published]:

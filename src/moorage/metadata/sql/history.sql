@@ -6,6 +6,11 @@ SELECT id FROM repositories WHERE path = $1;
 -- repository_path --
 SELECT path FROM repositories WHERE id = $1;
 
+-- What stands where a repository is to be called $1: one of that name, or below it any but $2, which move along.
+-- in_the_way --
+SELECT path FROM repositories
+WHERE path = $1 OR (path >= $1 || '/' AND path < $1 || '0' AND NOT id = ANY($2)) ORDER BY path LIMIT 1;
+
 -- entries_of_repository --
 SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
 FROM journal WHERE repository_id = $1 AND id < $2 AND at >= $3 AND at < $4
@@ -141,13 +146,23 @@ SELECT id, digest, media_type, size FROM manifests WHERE id = ANY($1);
 UPDATE manifests SET deleted_at = NULL WHERE id = ANY($1) AND deleted_at IS NOT NULL RETURNING digest;
 
 -- deleted_children --
-SELECT DISTINCT c.id FROM manifest_references r JOIN manifests c ON c.id = r.child_id
-WHERE r.parent_id = ANY($1) AND c.deleted_at IS NOT NULL;
+SELECT c.id FROM manifest_references r JOIN manifests c ON c.id = r.child_id
+WHERE r.parent_id = ANY($1) AND c.deleted_at IS NOT NULL
+UNION SELECT c.id FROM sparse_references s JOIN manifests c ON c.repository_id = s.repository_id AND c.digest = s.digest
+WHERE s.manifest_id = ANY($1) AND c.deleted_at IS NOT NULL;
 
--- restore_blobs_of_manifests --
-UPDATE repository_blobs SET deleted_at = NULL WHERE repository_id = $1 AND deleted_at IS NOT NULL AND blob_id IN (
+-- The blobs that manifests name, those that came after them too. Whoever takes one of these out of the repository does so
+-- before, and is undone, or sees that it is needed.
+-- hold_blobs_of_manifests --
+SELECT id FROM blobs WHERE id IN (
     SELECT blob_id FROM layers WHERE manifest_id = ANY($2)
-    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL)
+    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL
+    UNION SELECT b.id FROM sparse_references s JOIN blobs b ON b.digest = s.digest
+    WHERE s.manifest_id = ANY($2) AND s.repository_id = $1);
+
+-- restore_held_blobs --
+UPDATE repository_blobs SET deleted_at = NULL
+WHERE repository_id = $1 AND deleted_at IS NOT NULL AND blob_id = ANY($2)
 RETURNING (SELECT b.digest FROM blobs b WHERE b.id = repository_blobs.blob_id);
 
 -- restore_blobs --

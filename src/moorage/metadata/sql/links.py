@@ -113,16 +113,15 @@ class SqlLinks(LinkStore):
         at, key = now(), digest_key(digest)
         async with self._database.transaction(repository=name.text) as transaction:
             held = await transaction.first(QUERIES["hold_blob"], name.text, key)
-            if held is not None:
-                await _refuse_needed(transaction, digest, blob_id=held[0], repository_id=held[1])
-            row = await transaction.first(QUERIES["unlink_blob"], name.text, key, at)
-            if row is not None:
-                entry = journal_row(name, "blob_delete", repository_id=row[0], cause=cause, at=at, from_key=key)
-                await transaction.all(QUERIES["write_journal"], *entry)
-                await write_notices(transaction, cause.announcer.blob_deleted(name, digest))
-        if row is None:
-            msg = "the blob is not in the repository"
-            raise BlobUnknown(msg, digest=str(digest))
+            if held is None:  # It may be there in a moment, with a manifest that needs it.
+                raise _not_here(digest)
+            blob, repository = held
+            await _refuse_needed(transaction, digest, blob_id=blob, repository_id=repository)
+            if await transaction.first(QUERIES["unlink_blob"], repository, blob, at) is None:
+                raise _not_here(digest)
+            entry = journal_row(name, "blob_delete", repository_id=repository, cause=cause, at=at, from_key=key)
+            await transaction.all(QUERIES["write_journal"], *entry)
+            await write_notices(transaction, cause.announcer.blob_deleted(name, digest))
 
     async def _expect(self, digest: Digest) -> Expectation | None:
         """As :meth:`expect`, without waiting: None while the digest is being removed."""
@@ -162,6 +161,10 @@ class SqlLinks(LinkStore):
 
 def _new_token() -> int:
     return random.getrandbits(_TOKEN_BITS)  # It tells rows apart, and lets nobody in.
+
+
+def _not_here(digest: Digest) -> BlobUnknown:
+    return BlobUnknown("the blob is not in the repository", digest=str(digest))
 
 
 async def _refuse_needed(transaction: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:

@@ -102,15 +102,16 @@ class SqlManifests(ManifestStore):
             raise ReferencesUnknown.of(missing)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
-        at, key = now(), digest_key(digest)
+        at, key, held = now(), digest_key(digest), None
         async with self._database.transaction(repository=name.text) as transaction:
             repository = await transaction.first(QUERIES["lock_repository"], name.text)
-            held = repository and await transaction.first(QUERIES["hold_manifest"], repository[0], key)
-            if repository and held:
+            if repository is not None:
+                held = await transaction.first(QUERIES["hold_manifest"], repository[0], key)
+            # One that is not there now may be in a moment, with an index that lists it.
+            if repository is not None and held is not None:
                 await _refuse_listed(transaction, digest, row_id=held[0], repository_id=repository[0])
-            row = repository and await transaction.first(QUERIES["delete_manifest"], repository[0], key, at)
-            if repository and row:
-                gone = sorted(item[0] for item in await transaction.all(QUERIES["delete_tags_of_manifest"], row[0]))
+                await transaction.all(QUERIES["delete_manifest"], held[0], at)
+                gone = sorted(item[0] for item in await transaction.all(QUERIES["delete_tags_of_manifest"], held[0]))
                 changes = [*[("tag_delete", tag) for tag in gone], ("manifest_delete", None)]
                 entries = [
                     journal_row(name, action, repository_id=repository[0], cause=cause, at=at, tag=tag, from_key=key)
@@ -118,7 +119,7 @@ class SqlManifests(ManifestStore):
                 ]
                 await transaction.run_many(QUERIES["write_journal"], entries)
                 await write_notices(transaction, cause.announcer.manifest_deleted(name, digest, gone))
-        if not row:
+        if held is None:
             raise await self._unknown(name, digest)
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause, seen: Digest | None = None) -> None:

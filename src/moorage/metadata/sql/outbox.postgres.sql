@@ -25,3 +25,7 @@ UPDATE notification_queue SET lane = $2::text || substr(lane, length($1::text) +
     SELECT id FROM notification_queue
     WHERE failed_at IS NULL AND (lane = $1::text OR (lane >= $1::text || '/' AND lane < $1::text || '0'))
     ORDER BY id FOR UPDATE);
+
+-- move_lane --
+UPDATE notification_queue SET lane = $2::text WHERE id IN (
+    SELECT id FROM notification_queue WHERE failed_at IS NULL AND lane = $1::text ORDER BY id FOR UPDATE);

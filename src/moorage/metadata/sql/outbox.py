@@ -28,6 +28,11 @@ async def move_lanes(transaction: Transaction, name: RepositoryName, target: Rep
     await transaction.all(_QUERIES["move_lanes"], name.text, target.text)
 
 
+async def move_lane(transaction: Transaction, name: RepositoryName, target: RepositoryName) -> None:
+    """As :func:`move_lanes`, of a repository alone: those below it keep their names."""
+    await transaction.all(_QUERIES["move_lane"], name.text, target.text)
+
+
 def as_lists(notices: Sequence[Notice]) -> tuple[Value, ...]:
     """Return notices as the lists that one statement takes which writes them besides (PostgreSQL)."""
     return (

@@ -113,3 +113,6 @@ RETURNING id;
 -- move_lanes --
 UPDATE notification_queue SET lane = $2::text || substr(lane, length($1::text) + 1)
 WHERE failed_at IS NULL AND (lane = $1::text OR (lane >= $1::text || '/' AND lane < $1::text || '0'));
+
+-- move_lane --
+UPDATE notification_queue SET lane = $2::text WHERE failed_at IS NULL AND lane = $1::text;

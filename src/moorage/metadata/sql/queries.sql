@@ -42,9 +42,7 @@ SELECT m.id, m.digest FROM sparse_references s JOIN manifests m ON m.id = s.mani
 WHERE s.digest = $1 AND s.repository_id = $2 AND m.deleted_at IS NULL ORDER BY m.id LIMIT $3;
 
 -- unlink_blob --
-UPDATE repository_blobs SET deleted_at = $3
-WHERE repository_id = (SELECT id FROM repositories WHERE path = $1)
-    AND blob_id = (SELECT id FROM blobs WHERE digest = $2) AND deleted_at IS NULL
+UPDATE repository_blobs SET deleted_at = $3 WHERE repository_id = $1 AND blob_id = $2 AND deleted_at IS NULL
 RETURNING repository_id;
 
 -- has_manifest --
@@ -81,7 +79,7 @@ SELECT digest, count(*) OVER () FROM (
 ) AS parents ORDER BY digest LIMIT $4;
 
 -- delete_manifest --
-UPDATE manifests SET deleted_at = $3 WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL RETURNING id;
+UPDATE manifests SET deleted_at = $2 WHERE id = $1;
 
 -- delete_tags_of_manifest --
 DELETE FROM tags WHERE manifest_id = $1 RETURNING name;

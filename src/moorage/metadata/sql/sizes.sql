@@ -33,6 +33,9 @@ SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.id IN (
 -- last_change --
 SELECT coalesce(max(j.id), 0) FROM journal j WHERE j.repository_id = (SELECT id FROM repositories WHERE path = $1);
 
+-- Besides, how many repositories there are and the last that was made: one that is renamed away takes its changes along.
 -- last_change_with_descendants --
-SELECT coalesce(max((SELECT max(j.id) FROM journal j WHERE j.repository_id = r.id)), 0) FROM repositories r
+SELECT coalesce(max((SELECT max(j.id) FROM journal j WHERE j.repository_id = r.id)), 0), count(*),
+    coalesce(max(r.id), 0)
+FROM repositories r
 WHERE r.path = $1 OR (r.path >= $1 || '/' AND r.path < $1 || '0');

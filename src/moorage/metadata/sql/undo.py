@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from moorage.errors import ManifestUnknown
+from moorage.errors import ManifestUnknown, MethodNotAllowed
 from moorage.metadata.base import no_repository
 from moorage.metadata.history import AsOf, Expected, Target, UndoObstacle, UndoSteps
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
@@ -114,6 +114,8 @@ async def undo_tag(
     await work.set_tags(place, [TagStep(tag.text, now, wanted)])
     if work.gone_count and wanted is not None:
         raise await _tag_gone(work.transaction, place, tag, wanted)
+    if work.kept_count:
+        raise _switched_off(work.kept_count)
 
 
 async def reason_of(transaction: Transaction, place: BlobPlace, tag: Tag, target: Target) -> str:
@@ -134,7 +136,7 @@ def settle(work: UndoTransaction, *, partial: bool) -> None:
     """End a transaction that something stands in the way of.
 
     Raises:
-        UndoConflict, ContentGone: something does, and *partial* does not say that it may stay.
+        UndoConflict, ContentGone, MethodNotAllowed: something does, and *partial* does not say that it may stay.
     """
     outcome = work.outcome
     if not outcome.left_count or (partial and outcome.total):
@@ -146,8 +148,15 @@ def settle(work: UndoTransaction, *, partial: bool) -> None:
     if work.gone_count == outcome.left_count:
         msg = f"garbage collection has taken {_things(outcome.left_count)} that would have to come back"
         raise ContentGone(msg, **detail)
+    if work.kept_count:  # What uses it is in the way for that reason alone.
+        raise _switched_off(work.kept_count)
     msg = f"{_things(outcome.left_count)} cannot be taken back, as somebody changed or uses them since"
     raise UndoConflict(msg, **detail)
+
+
+def _switched_off(count: int) -> MethodNotAllowed:
+    msg = f"the undo would delete {_things(count)}, and deleting is switched off (storage.delete.enabled)"
+    return MethodNotAllowed(msg, allowed=())
 
 
 def _things(count: int) -> str:

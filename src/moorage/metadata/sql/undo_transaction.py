@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from moorage.metadata.base import Cause
 from moorage.metadata.history import SHOWN_LIMIT, TagChange, UndoObstacle, UndoOutcome
 from moorage.metadata.sql.digest_keys import digest_of
-from moorage.metadata.sql.outbox import move_lanes, write_notices
+from moorage.metadata.sql.outbox import move_lane, write_notices
 from moorage.metadata.words import JournalAction, JournalSubject
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import NamedQuery, Row, Transaction, Value
@@ -44,10 +44,32 @@ class TagStep:
 class UndoTransaction:
     """The changes of one transaction: makes them, journals them, counts them, and notes what stands in their way."""
 
-    def __init__(self, transaction: Transaction, cause: Cause, now: datetime) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        cause: Cause,
+        now: datetime,
+        *,
+        held: Sequence[int] = (),
+        can_delete: bool = True,
+    ) -> None:
+        """Take these parts.
+
+        Args:
+            transaction: in which all happens.
+            cause: who does it, and why.
+            now: when.
+            held: the repositories that the undo is about, and that nobody else changes until it has ended.
+            can_delete: whether tags, manifests and blobs may be deleted at all (``storage.delete.enabled``).
+        """
         self.transaction = transaction
+        self._can_delete = can_delete
+        self.renamed: list[str] = []
+        """The names that repositories have by it."""
+        self._held = held
         self.outcome = UndoOutcome()
         self.gone_count = 0
+        self.kept_count = 0
         self._cause = cause
         self._announcer = cause.announcer
         self._now = now
@@ -64,6 +86,7 @@ class UndoTransaction:
         """Note something that stays as it is."""
         self.outcome.left_count += 1
         self.gone_count += obstacle.reason == "gone"
+        self.kept_count += obstacle.reason == "switched off"
         if len(self.outcome.left) < SHOWN_LIMIT:
             self.outcome.left.append(obstacle)
 
@@ -84,6 +107,8 @@ class UndoTransaction:
         dropped: list[str] = []
         for step in steps:
             if step.wanted is None:
+                if self._keeps(place, "tag", [step.name]):
+                    continue
                 dropped.append(step.name)
             elif step.wanted not in ids:
                 self.obstruct(_gone(place, "tag", step.name, step.wanted))
@@ -130,7 +155,7 @@ class UndoTransaction:
         removed = {row_id: digest for row_id, digest in live.items() if row_id not in used}
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "manifest", live[row_id], used[row_id]))
-        if removed:
+        if removed and not self._keeps(place, "manifest", [_text(digest) for digest in removed.values()]):
             await self.transaction.all(QUERIES["remove_manifests"], sorted(removed), self._now)
             await self._removed(place, "manifest", JournalAction.MANIFEST_DELETE, sorted(removed.values()))
 
@@ -157,32 +182,42 @@ class UndoTransaction:
         removed = {row_id: digest for row_id, digest in live.items() if row_id not in used}
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "blob", live[row_id], used[row_id]))
-        if removed:
+        if removed and not self._keeps(place, "blob", [_text(digest) for digest in removed.values()]):
             await self.transaction.all(QUERIES["remove_blobs"], place.id, sorted(removed), self._now)
             await self._removed(place, "blob", JournalAction.BLOB_DELETE, sorted(removed.values()))
 
     async def rename(self, place: BlobPlace, *, before: str, after: str) -> None:
-        """Call a repository *before* again, if it is called *after* and nothing else has that name."""
+        """Call a repository *before* again, if it is called *after*, and nothing else has that name or is below it."""
         row = await self.transaction.first(QUERIES["lock_repository"], place.id)
         now = place.path if row is None else row[0]
         if now == before:
             self.is_already()
             return
-        taken = await self.transaction.first(QUERIES["repository_id"], before)
+        taken = await self.transaction.first(QUERIES["in_the_way"], before, list(self._held))
         if now != after or taken is not None:
-            message = f"its name is {now} now" if now != after else f"another repository is called {before} now"
+            message = f"its name is {now} now"
+            if now == after and taken is not None:
+                message = f"another repository is called {taken[0]} now"
             self.obstruct(UndoObstacle(now, "repository", "", "changed", message, now))
             return
         namespace = before.partition("/")[0]
         await self.transaction.all(QUERIES["add_namespace"], namespace, self._now)
         await self.transaction.all(QUERIES["rename_repository"], place.id, before, namespace, self._now)
         renamed = self._places[place.id] = BlobPlace(place.id, before)
+        self.renamed.append(before)
         detail = json.dumps({"from": now, "to": before})
         await self._journal([self._entry(renamed, JournalAction.REPOSITORY_RENAME, detail=detail)])
         names = RepositoryName(now), RepositoryName(before)
-        await move_lanes(self.transaction, *names)
+        await move_lane(self.transaction, *names)
         await write_notices(self.transaction, self._announcer.renamed(*names))
         self._count("repository", renamed, "", (now, before))
+
+    def _keeps(self, place: BlobPlace, kind: JournalSubject, names: Collection[str]) -> bool:
+        """Return whether things that would have to be deleted stay, as nothing may be."""
+        for name in () if self._can_delete else sorted(names):
+            message = "deleting is switched off (storage.delete.enabled)"
+            self.obstruct(UndoObstacle(place.path, kind, name, "switched off", message))
+        return not self._can_delete
 
     async def _point(self, place: BlobPlace, tags: Sequence[tuple[str, int]], query: NamedQuery) -> None:
         if tags:
@@ -225,7 +260,8 @@ class UndoTransaction:
                 place, "manifest", JournalAction.MANIFEST_RESTORE, sorted(bytes(row[0]) for row in rows)
             )
             await self._tell_pointed(place, [(None, row_id) for row_id in part])
-            blobs = await self.transaction.all(QUERIES["restore_blobs_of_manifests"], place.id, part)
+            held = await self.transaction.all(QUERIES["hold_blobs_of_manifests"], place.id, part)
+            blobs = await self.transaction.all(QUERIES["restore_held_blobs"], place.id, [row[0] for row in held])
             await self._restored(place, "blob", JournalAction.BLOB_RESTORE, sorted(bytes(row[0]) for row in blobs))
             waiting += sorted(row[0] for row in await self._of("deleted_children", part))
 

@@ -73,7 +73,7 @@ def test_a_push_into_what_is_being_deleted_is_refused_where_it_would_be_lost(cli
 def test_nothing_is_brought_back_into_what_is_being_deleted(shared_daemon: Daemon, registry: ControlRegistry) -> None:
     found = repository(new_project())
     push_tags(shared_daemon.address, found.path, "1", "2")
-    run = delete_picked_tags(found, ["1"], by=COMMAND_LINE, person=MAINTAINER)
+    run = delete_picked_tags(found, {"1": ""}, by=COMMAND_LINE, person=MAINTAINER).run
     (row,) = run.deleted_tags.all()
     schedule_deletion(found, by=COMMAND_LINE, person=MAINTAINER)
     with pytest.raises(ChangeRefused, match="is being deleted: what came back would go too"):

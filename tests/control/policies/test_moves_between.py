@@ -90,7 +90,7 @@ def test_an_undo_goes_on_after_a_move_at_the_new_path_and_takes_nothing_for_gone
     found: ImageRepository, registry: ControlRegistry, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(undoing, "PORTION", 1)
-    run = delete_picked_tags(found, TAGS, by=COMMAND_LINE, person=OWNER)
+    run = delete_picked_tags(found, dict.fromkeys(TAGS, ""), by=COMMAND_LINE, person=OWNER).run
     move = begun(found.project)
     with pytest.raises(MoveUnderWay):
         undo_run(run, by=COMMAND_LINE, person=OWNER)
@@ -113,7 +113,7 @@ def test_tags_are_neither_deleted_nor_taken_back_while_their_place_is_being_move
     begun(found.project)
     for change in (
         lambda: delete_tag(found, "a", by=COMMAND_LINE, person=OWNER),
-        lambda: delete_picked_tags(found, ["a"], by=COMMAND_LINE, person=OWNER),
+        lambda: delete_picked_tags(found, {"a": ""}, by=COMMAND_LINE, person=OWNER),
         lambda: undo_tag(found, "a", to="", expected="", by=COMMAND_LINE, person=OWNER),
     ):
         with pytest.raises(MoveUnderWay):

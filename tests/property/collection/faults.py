@@ -277,7 +277,7 @@ FAULTS: Final[Sequence[Fault]] = (
         name="manifests without locks",
         what="A manifest does not hold the rows that it refers to before it looks whether they are there.",
         on=["postgres"],
-        functions={"put_manifest_v2": ("ORDER BY id FOR KEY SHARE", "ORDER BY id")},
+        functions={"put_manifest_v2": ("WHERE digest = wanted FOR KEY SHARE", "WHERE digest = wanted")},
         is_met=True,
     ),
     Fault(

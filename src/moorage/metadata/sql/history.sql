@@ -77,7 +77,7 @@ SELECT published_at, name FROM tags WHERE repository_id = $1 AND (published_at, 
 ORDER BY published_at DESC, name DESC LIMIT $2;
 
 -- published_now --
-SELECT published_at, name FROM tags WHERE repository_id = $1 AND name = ANY($2);
+SELECT published_at, name FROM tags WHERE repository_id = $1 AND name = ANY($2) ORDER BY name;
 
 -- add_entry --
 INSERT INTO journal (at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest,

@@ -4,6 +4,8 @@ import hashlib
 import json
 import signal
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from spec.conftest import Configured
 from support.daemon import Daemon
 from support.ports import free_port
 from support.registry_client import RegistryClient, Response
+from support.threaded_server import Quiet, ThreadedServer
 
 
 class Node:
@@ -79,13 +82,24 @@ def test_an_address_that_takes_no_connection_counts_after_its_threshold(configur
 
 @pytest.mark.timeout(60)
 def test_a_url_that_hangs_fails_after_its_timeout(configured: Configured) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        uri = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        # The threshold gives whoever waits for the start the time to see it.
-        check = f"uri: '{uri}', interval: 10ms, timeout: 50ms, threshold: 30"
-        node = start(configured, f"health: {{http: [{{{check}}}]}}")
+    hangs, ended = threading.Event(), threading.Event()
+
+    class Answering(Quiet, BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            if hangs.is_set():
+                ended.wait(60)
+            self.send_response(200)
+            self.end_headers()
+
+        do_GET = do_HEAD  # noqa: N815 - as above
+
+    with ThreadedServer(Answering, is_quiet=True) as server:
+        uri = f"{server.url}/"
+        node = start(configured, f"health: {{http: [{{uri: '{uri}', interval: 10ms, timeout: 500ms, threshold: 2}}]}}")
+        hangs.set()
         node.until("/v2/", 503)
-        assert node.ask("/debug/health") == (503, {uri: "no answer within 0.05 s"})
+        assert node.ask("/debug/health") == (503, {uri: "no answer within 0.5 s"})
+        ended.set()
 
 
 @pytest.mark.timeout(60)

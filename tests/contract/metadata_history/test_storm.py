@@ -1,6 +1,7 @@
 """All that changes a registry's database, at random and at once: whatever comes between, what is there lacks nothing.
 
-Source: ADR 0183. It found in seconds what reading had not.
+``MOORAGE_TEST_SEED`` and ``MOORAGE_TEST_STEPS`` give a run its choices and its length; what comes between is another
+thing each time. Source: ADR 0183.
 """
 
 import asyncio
@@ -222,10 +223,10 @@ STEPS: Sequence[Callable[[Step], Awaitable[None]]] = (
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 async def test_whatever_comes_between_nothing_that_is_there_lacks_what_it_needs(open_sql: OpenSql) -> None:
-    seed = int(os.environ.get("MOORAGE_STORM_SEED") or random.SystemRandom().getrandbits(32))
+    seed = int(os.environ.get("MOORAGE_TEST_SEED") or random.SystemRandom().getrandbits(32))
     async with contextlib.AsyncExitStack() as stack:
         processes = [Past(await stack.enter_async_context(open_sql())) for _ in range(PROCESSES)]
-        storm = Storm(processes, int(os.environ.get("MOORAGE_STORM_STEPS") or 20_000))
+        storm = Storm(processes, int(os.environ.get("MOORAGE_TEST_STEPS") or 20_000))
         await storm.blow(seed)
         assert storm.found == [], f"seed {seed}"
         assert set(storm.done) == {kind.__name__ for kind in STEPS}

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -33,8 +33,16 @@ class _Deleted:
     """Tags that a pattern chose, and that others pushed or deleted before their turn."""
 
 
-def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
-    """Delete the tags of *selection*, and say what was done.
+def delete_tags(
+    remote: Remote,
+    repository: str,
+    selection: Mapping[str, Any],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    way_back: Callable[[str], str],
+) -> None:
+    """Delete the tags of *selection*, and say what was done; *way_back* makes the command that undoes a request.
 
     Raises:
         CommandFailed: the registry refused, or a tag that was named is not there or was moved; the others are deleted.
@@ -54,7 +62,7 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
     if as_json:
         print(json.dumps(found.shown, indent=2))
     else:
-        _print_deleted(found, dry_run=dry_run)
+        _print_deleted(found, dry_run=dry_run, way_back=way_back)
     left = [f"{repository} has no tag {', '.join(missing)}"] if missing else []
     if found.moved:
         named = ", ".join(f"{repository}:{name}" for name in found.moved)
@@ -118,7 +126,7 @@ def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *,
     return _Deleted(deleted=deleted, kept=None, protected=0, request_id=None, missing=missing, moved=moved, shown=sums)
 
 
-def _print_deleted(found: _Deleted, *, dry_run: bool) -> None:
+def _print_deleted(found: _Deleted, *, dry_run: bool, way_back: Callable[[str], str]) -> None:
     kept = "" if found.kept is None else f", {found.kept:,} kept"
     print(f"{found.deleted:,} {'would be ' if dry_run else ''}deleted{kept}")
     if found.protected:
@@ -126,7 +134,7 @@ def _print_deleted(found: _Deleted, *, dry_run: bool) -> None:
     if found.changed:
         print(f"{found.changed} left as they are now, as somebody pushed or deleted them meanwhile")
     if found.deleted and not dry_run and found.request_id:
-        print(f"undo with: moorage undo {found.request_id}")
+        print(f"undo with: {way_back(found.request_id)}")
 
 
 def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _Deleted:

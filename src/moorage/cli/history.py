@@ -14,10 +14,11 @@ from moorage.cli.amounts import counted
 from moorage.cli.change_words import named, short
 from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, RegistryURL, connect
+from moorage.cli.reaching import CA, RegistryURL, connect, undo_command
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import print_table
+from moorage.client.places import ImagePlace
 from moorage.client.registry import DEFAULT_REGISTRY, Answer, CommandFailed, Remote
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -61,7 +62,7 @@ def history(  # noqa: PLR0913 - one argument an option
     remote, found = connect(place, registry=registry, ca=ca)
     repository, tag = found.repository, found.tag or None
     if at is not None:
-        _show_at(remote, repository, tag, at=at, as_json=as_json)
+        _show_at(remote, found, place, at=at, as_json=as_json)
         return
     query = {"repository": repository, "tag": tag, "since": _time(since), "until": _time(until)}
     pages = list(_pages(remote, query, limit))
@@ -107,7 +108,7 @@ def undo(  # noqa: PLR0913 - one argument an option
     target = {"to": to, "at": _time(at), "steps": steps}
     body = {name: value for name, value in target.items() if value is not None} | {"dry_run": dry_run}
     answer = remote.post("tag/undo", {**body, "expected": expect}, repository=repository, tag=tag)
-    _print_undo(answer, as_json=as_json)
+    _print_undo(answer, place, registry=registry, as_json=as_json)
 
 
 @reported()
@@ -132,7 +133,6 @@ def delete(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Delete tags, by name or by pattern. Their manifests stay until garbage collection: before it, undo works."""
     remote, place = connect(repository, registry=registry, reason=reason, ca=ca)
-    repository = place.repository
     if place.tag:
         tags = [place.tag, *(tags or ())]
     if bool(tags) == (matching is not None):
@@ -143,7 +143,11 @@ def delete(  # noqa: PLR0913 - one argument an option
         raise typer.BadParameter(msg)
     pattern = {"matching": matching, "keep_matching": keep, "keep_newest": keep_newest}
     selection = {"tags": tags} if tags else {name: value for name, value in pattern.items() if value is not None}
-    delete_tags(remote, repository, selection, dry_run=dry_run, as_json=as_json)
+
+    def way_back(request: str) -> str:
+        return undo_command(request, repository, registry=registry)
+
+    delete_tags(remote, place.repository, selection, dry_run=dry_run, as_json=as_json, way_back=way_back)
 
 
 @reported()
@@ -165,14 +169,15 @@ def undo_request(
     as_json: AsJSON = False,
 ) -> None:
     """Take back everything that one request did."""
+    name = None
     if repository is None:
         remote = Remote(registry, reason=reason, ca=ca)
     else:
         remote, place = connect(repository, registry=registry, reason=reason, ca=ca)
-        repository = place.repository
-        request = _whole_id(remote, repository, request)
-    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=repository)
-    _print_undo(answer, as_json=as_json)
+        name = place.repository
+        request = _whole_id(remote, name, request)
+    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=name)
+    _print_undo(answer, repository, registry=registry, as_json=as_json)
 
 
 def split(place: str) -> tuple[str, str | None]:
@@ -240,20 +245,20 @@ def _short_ids(ids: Sequence[str]) -> Mapping[str, str]:
     }
 
 
-def _show_at(remote: Remote, repository: str, tag: str | None, *, at: str, as_json: bool) -> None:
-    if tag is None:
+def _show_at(remote: Remote, found: ImagePlace, place: str, *, at: str, as_json: bool) -> None:
+    if not found.tag:
         msg = "--at is about one tag; give REPO:TAG"
         raise typer.BadParameter(msg)
-    answer = remote.get("tag", repository=repository, tag=tag, at=_time(at))
+    answer = remote.get("tag", repository=found.repository, tag=found.tag, at=_time(at))
     if as_json:
         print(json.dumps(answer.value, indent=2))
         return
     state = answer.read(TagState)
     if state.digest is None:
-        msg = f"there was no tag {tag} then"
+        msg = f"there was no tag {found.tag} then"
         raise CommandFailed(msg)
     if not state.pullable:
-        way = f"moorage tag undo {repository}:{tag} --at {at} brings it back" if state.restorable else "it is gone"
+        way = f"moorage tag undo {place} --at {at} brings it back" if state.restorable else "it is gone"
         msg = f"the tag was {state.digest}, which cannot be pulled now: {way}"
         raise CommandFailed(msg)
     print(state.digest)
@@ -276,7 +281,7 @@ def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Ite
         yield from page.entries
 
 
-def _print_undo(answer: Answer, *, as_json: bool) -> None:
+def _print_undo(answer: Answer, place: str | None, *, registry: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(answer.value, indent=2))
         return
@@ -296,7 +301,7 @@ def _print_undo(answer: Answer, *, as_json: bool) -> None:
     elif found.dry_run:
         print(f"would be changed: {said}")
     else:
-        print(f"changed: {said}\nundo with: moorage undo {found.request_id}")
+        print(f"changed: {said}\nundo with: {undo_command(found.request_id, place, registry=registry)}")
 
 
 def _print_entries(entries: Sequence[Entry]) -> None:

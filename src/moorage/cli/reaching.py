@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moorage.client.credentials import Credentials
-from moorage.client.places import ImagePlace, is_same_registry, read_place, registry_url
+from moorage.client.places import ImagePlace, is_same_registry, read_place, registry_url, repository_in
 from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
 
 CA = Annotated[
@@ -49,6 +49,19 @@ def reach(host: str | None, *, registry: str | None = None, reason: str | None =
     """
     usual = registry or usual_registry()
     return _remote(registry_url(host) if host else usual, usual, reason=reason, ca=ca)
+
+
+def undo_command(request: str, place: str | None, *, registry: str) -> str:
+    """Return the command that takes a request back, which leads to where *place* and the option *registry* led.
+
+    Credentials are kept by a registry's name, and tokens are for repositories: the id alone would not do.
+    """
+    words = ["moorage undo", request]
+    if place is not None:
+        words += ["--repository", repository_in(place)]
+    if registry != usual_registry() and not (place and read_place(place).url):
+        words += ["--registry", registry]
+    return " ".join(words)
 
 
 def _remote(url: str, usual: str, *, repository: str = "", reason: str | None, ca: str | None) -> Remote:

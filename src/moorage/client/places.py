@@ -31,6 +31,14 @@ def read_place(text: str) -> ImagePlace:
     return ImagePlace(_url(scheme, host), repository, tag, digest)
 
 
+def repository_in(text: str) -> str:
+    """Return what a place says of its repository, as it was typed: without a tag and a digest."""
+    found = read_place(text)
+    for end in (found.digest and f"@{found.digest}", found.tag and f":{found.tag}"):
+        text = text.removesuffix(end)
+    return text
+
+
 def is_host_alone(text: str) -> bool:
     """Return whether *text* names a registry and nothing in it, where no tag is asked for: HOST/, HOST:PORT or a URL.
 

@@ -31,10 +31,10 @@ class Shell:
         self.registry = registry
         self.client = client
 
-    def run(self, *args: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
-        """Run ``moorage`` and check its status."""
+    def run(self, *args: str, status: int = 0, usual: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run ``moorage`` and check its status. *usual*: the registry that the environment names; None: this one."""
         command = [sys.executable, "-m", "moorage", *args]
-        environ = {**os.environ, "MOORAGE_REGISTRY": self.registry.url, "NO_PROXY": "127.0.0.1"}
+        environ = {**os.environ, "MOORAGE_REGISTRY": usual or self.registry.url, "NO_PROXY": "127.0.0.1"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
         assert done.returncode == status, done
         assert "Traceback" not in done.stderr + done.stdout
@@ -94,9 +94,9 @@ def test_a_tag_is_taken_back_and_the_next_step_is_named(shell: Shell) -> None:
     said = shell.run("tag", "undo", f"{REPOSITORY}:1", "--reason", "zurück").stdout.splitlines()
     assert said[0] == f"{REPOSITORY}:1: {second[:19]} -> {first[:19]}"
     assert said[1] == "changed: 1 tag"
-    found = re.fullmatch(r"undo with: moorage undo (\S+)", said[2])
+    found = re.fullmatch(rf"undo with: moorage (undo \S+ --repository {REPOSITORY})", said[2])
     assert found is not None
-    shell.run("undo", found[1])
+    shell.run(*found[1].split())
     tag = json.loads(shell.run("tag", "history", f"{REPOSITORY}:1", "--json").stdout)["entries"]
     assert tag[0]["after"] == second
     assert tag[1]["reason"].endswith(": zurück")
@@ -161,7 +161,7 @@ def test_tags_are_deleted_and_come_back(shell: Shell) -> None:
     said = shell.run("tag", "delete", REPOSITORY, "--matching", r"\d+\..*", "--keep-newest", "1").stdout
     assert said.startswith("2 deleted, 1 kept\nundo with: moorage undo ")
     assert shell.tags() == ["2.0", "latest"]
-    assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2] == "changed: 2 tags"
+    assert shell.run(*said.split("moorage ")[1].split()).stdout.splitlines()[-2] == "changed: 2 tags"
     found = json.loads(shell.run("tag", "delete", REPOSITORY, "2.0", "none", "--json", status=1).stdout)
     assert (found["deleted"], found["unknown"]) == (1, 1)
     assert shell.tags() == ["1.0", "1.1", "latest"]
@@ -210,7 +210,7 @@ def test_more_tags_than_one_step_are_deleted_by_one_request(shell: Shell) -> Non
     )
     said = shell.run("tag", "delete", REPOSITORY, "--matching", "v.*").stdout
     assert said.startswith("4,321 deleted, 0 kept\n")
-    assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2:][0] == "changed: 4,321 tags"
+    assert shell.run(*said.split("moorage ")[1].split()).stdout.splitlines()[-2:][0] == "changed: 4,321 tags"
 
 
 def test_what_somebody_changed_since_is_listed(shell: Shell) -> None:
@@ -277,3 +277,15 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_a_place_is_a_repository_and_maybe_a_tag() -> None:
     assert (split("group/app"), split("group/app:1")) == (("group/app", None), ("group/app", "1"))
+
+
+@pytest.mark.parametrize("words", [["HOST/app:1"], ["app:1", "--registry", "URL"]], ids=["host", "option"])
+def test_the_way_back_that_is_named_leads_to_the_registry_that_was_meant(shell: Shell, words: list[str]) -> None:
+    shell.push("1")
+    meant = {"HOST/app:1": f"{shell.registry.address}/{REPOSITORY}:1", "app:1": f"{REPOSITORY}:1"}
+    typed = [meant.get(word, word).replace("URL", shell.registry.url) for word in words]
+    elsewhere = "http://127.0.0.1:1"
+    said = shell.run("tag", "delete", *typed, usual=elsewhere).stdout
+    back = said.split("undo with: moorage ")[1].split()
+    assert "changed: 1 tag\n" in shell.run(*back, usual=elsewhere).stdout
+    assert shell.tags() == ["1"]

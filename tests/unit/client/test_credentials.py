@@ -94,9 +94,9 @@ def test_a_token_for_another_scope_is_asked_for_when_it_is_needed(by_token: Shel
 
 def test_a_request_is_undone_with_a_token_for_its_repository(by_token: Shell) -> None:
     said = by_token.run("tag", "delete", REPOSITORY, "1", environ=USER)
-    request = said.split("undo with: moorage undo ")[1].strip()
+    request, *options = said.split("undo with: moorage undo ")[1].split()
     assert "?repository=" in by_token.run("undo", request, status=1, environ=USER)
-    assert "changed: 1 tag" in by_token.run("undo", request, "--repository", REPOSITORY, environ=USER)
+    assert "changed: 1 tag" in by_token.run("undo", request, *options, environ=USER)
 
 
 def test_without_credentials_it_is_tried_as_anybody(by_token: Shell) -> None:

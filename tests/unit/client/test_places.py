@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moorage.client.docker_config import LoginFiles
-from moorage.client.places import found_place, is_host_alone, login_name_of, read_place
+from moorage.client.places import found_place, is_host_alone, login_name_of, read_place, repository_in
 
 HUB = "https://registry-1.docker.io"
 
@@ -55,3 +55,9 @@ def test_the_credentials_of_docker_hub_are_found_where_docker_keeps_them(tmp_pat
 )
 def test_a_host_is_told_from_a_repository(text: str, *, is_host: bool) -> None:
     assert is_host_alone(text) == is_host
+
+
+@pytest.mark.parametrize("tail", ["", ":1", "@sha256:00", ":1@sha256:00"])
+@pytest.mark.parametrize("place", ["app", "localhost:5000/app", "http://10.0.0.1:5000/team/app", "app:5000/app"])
+def test_a_repository_is_named_again_as_it_was_typed(place: str, tail: str) -> None:
+    assert repository_in(place + tail) == place

@@ -13,6 +13,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Certified:
@@ -37,6 +49,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Test authority {folder.name}")])
         built = self._builder(self._name, self._key, (datetime.now(UTC) - timedelta(days=1), timedelta(days=3)))
         built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        built = built.add_extension(_SIGNS, critical=True)
         self.certificate.write_bytes(built.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
 
     def certify(
@@ -67,6 +80,10 @@ class Authority:
     ) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder(subject_name=subject, issuer_name=self._name, public_key=key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
+        # Both identifiers, and the authority's usage: Python 3.13 and newer verify strictly by RFC 5280, section 4.2.
+        named = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(named, critical=False).add_extension(signed_by, critical=False)
         return builder.not_valid_before(life[0]).not_valid_after(life[0] + life[1])
 
 

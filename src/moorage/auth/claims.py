@@ -3,6 +3,8 @@
 Source: Docker token authentication specification; GitLab features TOK-001 to TOK-012, TKC-001 to TKC-014.
 """
 
+import math
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,3 +92,8 @@ class UserToken(_Part):
     iat: _Time | None = None
     nbf: _Time | None = None
     exp: _Time | None = None
+
+
+def past_claim(begins: datetime | None) -> int | None:
+    """Return ``history_since`` of a past that begins then: whole seconds, rounded up, so that it has nothing older."""
+    return None if begins is None else math.ceil(begins.timestamp())

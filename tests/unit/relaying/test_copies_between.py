@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,6 @@ from moorage.relaying.sync_run import SyncRun
 from moorage.relaying.tag_choice import TagChoice
 from support.faulty_front import FaultyFront, FrontFault
 from support.images import Image, image, push_image
-from support.in_process import InProcess
 from support.registry_client import RegistryClient
 
 PAIR = RepositoryPair(RepositoryName("app"), RepositoryName("mirror"))
@@ -55,16 +53,10 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    (tmp_path / "target").mkdir()
-    with (
-        InProcess(None) as source,
-        InProcess(tmp_path / "target") as target,
-        FaultyFront(target.address) as front,
-        RegistryClient(source.address) as ours,
-        RegistryClient(target.address) as theirs,
-    ):
-        yield Site(ours, theirs, front)
+def site(registries: tuple[RegistryClient, RegistryClient]) -> Iterator[Site]:
+    source, target = registries
+    with FaultyFront(target.address) as front:
+        yield Site(source, target, front)
 
 
 @pytest.mark.parametrize("comes", ["before its manifest", "with its last layer, to a registry without conditions"])

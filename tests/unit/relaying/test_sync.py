@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from moorage.cli.app import app
 from moorage.client.credentials import Credentials
 from moorage.relaying.sync_plan import read_plan
 from support.images import blob, config, image, image_manifest, push_blobs, push_image, push_manifest
-from support.in_process import InProcess
 from support.registry_client import RegistryClient
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
@@ -40,15 +38,8 @@ class Mirror:
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[Mirror]:
-    (tmp_path / "target").mkdir()
-    with (
-        InProcess(None) as source,
-        InProcess(tmp_path / "target") as target,
-        RegistryClient(source.address) as ours,
-        RegistryClient(target.address) as theirs,
-    ):
-        yield Mirror(ours, theirs, tmp_path / "mirror.yml")
+def mirror(registries: tuple[RegistryClient, RegistryClient], tmp_path: Path) -> Mirror:
+    return Mirror(*registries, tmp_path / "mirror.yml")
 
 
 def test_repositories_of_a_pattern_go_below_the_target_and_their_latest_versions_only(mirror: Mirror) -> None:

@@ -22,10 +22,13 @@ def ensure_repository(project: Project, path: str, *, by: Actor) -> ImageReposit
     if name is None:
         raise refused("path", f"is not a repository of {project.full_path}")
     found = ImageRepository.objects.filter(project=project, name=name).first()
-    if found is not None:
-        return found
-    with transaction.atomic():
-        made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
-        if is_new:
-            record("container_repository_created", made, by=by)
+    return found if found is not None else ensure_record(project, name, by=by)
+
+
+@transaction.atomic
+def ensure_record(project: Project, name: str, *, by: Actor) -> ImageRepository:
+    """Return the record of the repository called *name* in a project, of whatever depth, made if there is none."""
+    made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
+    if is_new:
+        record("container_repository_created", made, by=by)
     return made

@@ -6,11 +6,10 @@ Whoever takes the path of a project that is gone would have what was left there,
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.db import transaction
 
 from moorage.control.audit.actors import Actor
-from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_record
 from moorage.control.images.rules import is_within
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
@@ -38,12 +37,11 @@ def record_unrecorded(project: Project, *, by: Actor) -> None:
         RegistryError: the registry does not answer as it should.
     """
     known = set(ImageRepository.objects.of_project(project).values_list("name", flat=True))
-    names = {
-        path.removeprefix(project.full_path.lower()).removeprefix("/") for path in _paths_in(project.full_path.lower())
-    }
+    whole = project.full_path.lower()
+    names = {path.removeprefix(whole).removeprefix("/") for path in _paths_in(whole)}
     # Of any depth: nobody reaches those that are too deep, until something else has the path.
     for name in sorted(names - known):
-        _record(project, name, by=by)
+        ensure_record(project, name, by=by)
 
 
 def record_if_there(gone: ImageRepository, *, by: Actor) -> None:
@@ -53,14 +51,7 @@ def record_if_there(gone: ImageRepository, *, by: Actor) -> None:
         RegistryError: the registry does not say.
     """
     if the_registry().tag_names(gone.path, limit=1):
-        _record(gone.project, gone.name, by=by)
-
-
-@transaction.atomic
-def _record(project: Project, name: str, *, by: Actor) -> None:
-    made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
-    if is_new:
-        record("container_repository_created", made, by=by)
+        ensure_record(gone.project, gone.name, by=by)
 
 
 def _has_lists() -> bool:

@@ -3,11 +3,10 @@
 Source: GitLab features TKN-023.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from moorage.auth.claims import AccessClaim, Meta
+from moorage.auth.claims import AccessClaim, Meta, past_claim
 
 MintToken = Callable[[Sequence[AccessClaim]], str]
 """Makes a short-lived token with this access; an empty text for a registry that asks for none."""
@@ -40,7 +39,7 @@ def moving(path: str, *, into: str = "") -> Sequence[AccessClaim]:
 
 def changing(repository: str, *, since: datetime | None = None) -> Sequence[AccessClaim]:
     """Return the rights that an undo in one repository needs; *since*: nothing older comes back."""
-    meta = Meta(history_since=math.ceil(since.timestamp())) if since is not None else None
+    meta = Meta(history_since=past_claim(since)) if since is not None else None
     return (_claim(repository, "pull", "push", "delete", meta=meta),)
 
 

@@ -1,12 +1,11 @@
 """Contents of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models.functions import Lower
 
-from moorage.auth.claims import AccessClaim, Meta
+from moorage.auth.claims import AccessClaim, Meta, past_claim
 from moorage.control.images.moving_now import is_being_deleted, is_being_moved
 from moorage.control.namespaces.models import Namespace, PlaceKind
 from moorage.control.namespaces.old_paths import places_once_at
@@ -161,17 +160,11 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
             root_namespace_id=project.namespace.lineage_ids[0],
             tag_deny_access_patterns=tags.denied,
             tag_immutable_patterns=tags.immutable,
-            history_since=_history_since(project, standing),
+            history_since=past_claim(known_since(project, standing)),
         )
     return ScopeVerdict(
         scope=scope, granted=granted, denials=denials, project=project, is_push_protected=is_protected, meta=meta
     )
-
-
-def _history_since(project: Project, standing: Standing) -> int | None:
-    """The moment at which the past of a project begins that they are told of; administrators are told of all of it."""
-    begins = known_since(project, standing)
-    return math.ceil(begins.timestamp()) if begins is not None else None
 
 
 def _without_pushes(

@@ -33,12 +33,20 @@ class Meeting:
         self._met = threading.local()
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: object, many: bool, context: object) -> Any:  # noqa: ANN401, FBT001, PLR0917 - as Django calls it
-        # The use of a token is written down before anything else is done.
-        is_write = sql.startswith(("INSERT", "UPDATE", "DELETE")) or "FOR UPDATE" in sql
-        if is_write and "last_used_at" not in sql.partition(" WHERE ")[0] and not hasattr(self._met, "yes"):
+        if is_change(sql) and not hasattr(self._met, "yes"):
             self._met.yes = True
             self._both.wait(WAIT_S)
         return execute(sql, params, many, context)
+
+
+def is_change(sql: str) -> bool:
+    """Return whether a statement changes something, or holds it for a change.
+
+    The use of a token does not count: it is written down before anything else is done.
+    """
+    if sql.startswith("UPDATE"):
+        return "last_used_at" not in sql.partition(" WHERE ")[0]
+    return sql.startswith(("INSERT", "DELETE")) or "FOR UPDATE" in sql
 
 
 def main() -> None:
@@ -53,7 +61,7 @@ def main() -> None:
 
 
 def _in_turn(pair: Pair) -> list[str]:
-    return [_outcome(one) for one in pair]
+    return [outcome(one) for one in pair]
 
 
 def _at_once(two: ThreadPoolExecutor, pair: Pair) -> list[str]:
@@ -64,14 +72,15 @@ def _at_once(two: ThreadPoolExecutor, pair: Pair) -> list[str]:
     def meet(work: Callable[[], object]) -> str:
         try:
             with connection.execute_wrapper(meeting):
-                return _outcome(work)
+                return outcome(work)
         finally:
             connections.close_all()
 
     return [one.result() for one in [two.submit(meet, work) for work in pair]]
 
 
-def _outcome(work: Callable[[], object]) -> str:
+def outcome(work: Callable[[], object]) -> str:
+    """What became of it, in words."""
     from moorage.errors import Refused  # noqa: PLC0415 - Django has started
 
     try:
@@ -91,7 +100,7 @@ def _name(what: str) -> str:
     return f"raced-{what}{next(_numbers)}"
 
 
-def _post(path: str, method: str = "POST", /, **values: object) -> Callable[[], str]:
+def asked(path: str, method: str = "POST", /, **values: object) -> Callable[[], str]:
     """A request of an administrator; its outcome is the status, and what is wrong."""
     from django.test import Client  # noqa: PLC0415 - Django has started
 
@@ -110,7 +119,7 @@ def _post(path: str, method: str = "POST", /, **values: object) -> Callable[[], 
 def _of_a_user_by_name() -> Pair:
     name = _name("user")
     one, other = (
-        _post("/users", username=name, name=name, email=f"{_name('x')}@example.com", password=secrets.token_hex(16))
+        asked("/users", username=name, name=name, email=f"{_name('x')}@example.com", password=secrets.token_hex(16))
         for _ in range(2)
     )
     return one, other
@@ -119,7 +128,7 @@ def _of_a_user_by_name() -> Pair:
 def _of_a_user_by_address() -> Pair:
     address = f"{_name('x')}@example.com"
     one, other = (
-        _post("/users", username=_name("user"), name="x", email=address, password=secrets.token_hex(16))
+        asked("/users", username=_name("user"), name="x", email=address, password=secrets.token_hex(16))
         for _ in range(2)
     )
     return one, other
@@ -129,27 +138,27 @@ def _of_an_address_that_users_change_to() -> Pair:
     from support.control_rows import new_user  # noqa: PLC0415 - Django has started
 
     address = f"{_name('x')}@example.com"
-    one, other = (_post(f"/users/{new_user().pk}", "PUT", email=address) for _ in range(2))
+    one, other = (asked(f"/users/{new_user().pk}", "PUT", email=address) for _ in range(2))
     return one, other
 
 
 def _of_a_group() -> Pair:
     name = _name("group")
-    return _post("/groups", name=name, path=name), _post("/groups", name=name, path=name)
+    return asked("/groups", name=name, path=name), asked("/groups", name=name, path=name)
 
 
 def _of_a_project() -> Pair:
     from support.control_rows import new_group  # noqa: PLC0415 - Django has started
 
     name, group = _name("project"), new_group().pk
-    return _post("/projects", name=name, namespace_id=group), _post("/projects", name=name, namespace_id=group)
+    return asked("/projects", name=name, namespace_id=group), asked("/projects", name=name, namespace_id=group)
 
 
 def _of_a_path_that_projects_move_to() -> Pair:
     from support.control_rows import new_group, new_project  # noqa: PLC0415 - Django has started
 
     group, name = new_group(), _name("better")
-    one, other = (_post(f"/projects/{new_project(group).pk}", "PUT", path=name) for _ in range(2))
+    one, other = (asked(f"/projects/{new_project(group).pk}", "PUT", path=name) for _ in range(2))
     return one, other
 
 
@@ -157,14 +166,14 @@ def _of_a_member_of_a_project() -> Pair:
     from support.control_rows import new_project, new_user  # noqa: PLC0415 - Django has started
 
     path, user = f"/projects/{new_project().pk}/members", new_user().pk
-    return _post(path, user_id=user, access_level=30), _post(path, user_id=user, access_level=40)
+    return asked(path, user_id=user, access_level=30), asked(path, user_id=user, access_level=40)
 
 
 def _of_a_member_of_a_group() -> Pair:
     from support.control_rows import new_group, new_user  # noqa: PLC0415 - Django has started
 
     path, user = f"/groups/{new_group().pk}/members", new_user().pk
-    return _post(path, user_id=user, access_level=30), _post(path, user_id=user, access_level=40)
+    return asked(path, user_id=user, access_level=30), asked(path, user_id=user, access_level=40)
 
 
 def _of_a_rule_of_repositories() -> Pair:
@@ -173,7 +182,7 @@ def _of_a_rule_of_repositories() -> Pair:
     project = new_project()
     values = {"repository_path_pattern": f"{project.full_path}/*", "minimum_access_level_for_push": "owner"}
     path = f"/projects/{project.pk}/registry/protection/repository/rules"
-    return _post(path, **values), _post(path, **values)
+    return asked(path, **values), asked(path, **values)
 
 
 def _of_a_first_policy() -> Pair:
@@ -181,7 +190,7 @@ def _of_a_first_policy() -> Pair:
 
     path = f"/projects/{new_project().pk}"
     values = {"container_expiration_policy_attributes": {"enabled": True, "name_regex": ".*", "keep_n": 5}}
-    return _post(path, "PUT", **values), _post(path, "PUT", **values)
+    return asked(path, "PUT", **values), asked(path, "PUT", **values)
 
 
 def _of_a_project_whose_jobs_may_pull() -> Pair:

@@ -20,7 +20,7 @@ from contract.metadata.passing import pass_
 from contract.metadata.pushing import tags_of
 from contract.metadata.stores import OpenSql
 from contract.metadata_history.past import Past
-from moorage.errors import DatabaseContended, Refused
+from moorage.errors import Refused
 from moorage.metadata.base import Cause
 from moorage.metadata.history import UndoSteps
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlManifestRecords
@@ -92,8 +92,7 @@ class Storm:
             count += 1
             step = Step(self, past, generator, f"{number}-{count}")
             kind = generator.choice(STEPS)
-            # Of two that wait for each other one is told to come again, and has changed nothing.
-            with contextlib.suppress(Refused, DatabaseContended):
+            with contextlib.suppress(Refused):
                 await kind(step)
                 self.done[kind.__name__] += 1
                 self.requests = [*self.requests[1 - REMEMBERED :], step.cause.request_id]

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse, StreamingHttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
@@ -14,6 +15,7 @@ from ninja.errors import HttpError, ValidationError
 from moorage.control.api.api_refusals import APIMoved, APIRefused
 from moorage.control.api.parameters import UNKNOWN_NAME
 from moorage.control.images.image_refusals import ImageProtected, TagMissing
+from moorage.control.overtaken import answer_when_overtaken
 from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
 from moorage.control.registry.registry_errors import RegistryError
@@ -49,6 +51,8 @@ def answer_failures(api: NinjaAPI) -> None:
     handle(RequestDataTooBig, lambda _, __: _message(413, "413 Request Entity Too Large"))
     handle(SuspiciousOperation, lambda _, __: _message(400, "400 Bad Request"))
     handle(MultiPartParserError, lambda _, __: _message(400, "400 Bad Request"))
+    handle(DatabaseError, _overtaken)
+    handle(ObjectDoesNotExist, _overtaken)
 
 
 class APIAnswersMiddleware:
@@ -133,6 +137,15 @@ def _registry_failed(request: HttpRequest, exc: RegistryError) -> HttpResponse:
     """503: nothing was lost, and trying again may help. What the registry said is for the log."""
     _LOG.warning("the registry did not do it", path=request.path, reason=str(exc))
     return _message(503, "503 Service Unavailable - Can't connect to the Container Registry")
+
+
+def _overtaken(request: HttpRequest, exc: Exception) -> HttpResponse:
+    """404 or 409, if another request was faster; else the fault is ours."""
+    status = answer_when_overtaken(exc)
+    if status is None:
+        raise exc
+    _LOG.warning("another request was faster", path=request.path, reason=str(exc))
+    return _message(status, f"{status.value} {status.phrase}")
 
 
 def _too_many(request: HttpRequest, exc: TooManyRequests) -> HttpResponse:

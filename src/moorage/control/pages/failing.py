@@ -59,21 +59,37 @@ def unsafe_form_page(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def _words(status: int) -> tuple[str, str]:
     """The title, and what to do."""
-    if status == HTTPStatus.NOT_FOUND:
-        return _("There is nothing here"), _(
-            "The address is wrong, the thing has moved or gone, or you may not see it. Look for it, or ask its owners."
-        )
-    if status == HTTPStatus.FORBIDDEN:
-        return _("You may not do this"), _("Your role is not enough. An owner of the project or group can raise it.")
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return _("The registry does not answer"), _(
-            "Nothing was lost, and nothing was changed by this request. Try again in a moment; administrators find "
-            "the reason in the log."
-        )
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _("Too many requests"), _("Wait a moment, then try again.")
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _("Something is broken here"), _(
-            "It is our fault, not yours. Tell an administrator the id below: the log has the reason under it."
-        )
-    return _("This request makes no sense"), _("Nothing was changed. Go back and look at what was sent.")
+    texts = {
+        HTTPStatus.NOT_FOUND: (
+            _("There is nothing here"),
+            _(
+                "The address is wrong, the thing has moved or gone, or you may not see it. Look for it, or ask its "
+                "owners."
+            ),
+        ),
+        HTTPStatus.FORBIDDEN: (
+            _("You may not do this"),
+            _("Your role is not enough. An owner of the project or group can raise it."),
+        ),
+        HTTPStatus.CONFLICT: (
+            _("Somebody else was faster"),
+            _(
+                "Nothing was changed by this request, as the same thing was changed at the same moment. Go back, "
+                "reload, and see whether it still is as you want it."
+            ),
+        ),
+        HTTPStatus.SERVICE_UNAVAILABLE: (
+            _("The registry does not answer"),
+            _(
+                "Nothing was lost, and nothing was changed by this request. Try again in a moment; administrators "
+                "find the reason in the log."
+            ),
+        ),
+        HTTPStatus.TOO_MANY_REQUESTS: (_("Too many requests"), _("Wait a moment, then try again.")),
+        HTTPStatus.INTERNAL_SERVER_ERROR: (
+            _("Something is broken here"),
+            _("It is our fault, not yours. Tell an administrator the id below: the log has the reason under it."),
+        ),
+    }
+    other = _("This request makes no sense"), _("Nothing was changed. Go back and look at what was sent.")
+    return texts.get(HTTPStatus(status), other)

@@ -9,6 +9,7 @@ from django.middleware.locale import LocaleMiddleware
 
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.images.image_refusals import ImageProtected
+from moorage.control.overtaken import answer_when_overtaken
 from moorage.control.pages.failing import failure_page, registry_page
 from moorage.control.pages.page_answers import see_other, way_back
 from moorage.control.pages.requesting import user_of_page
@@ -103,8 +104,17 @@ def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:
         case Refused():
             answer = failure_page(request, 400, said_of(exc))
         case _:
-            return None
+            return _overtaken(request, exc)
     return answer
+
+
+def _overtaken(request: HttpRequest, exc: Exception) -> HttpResponse | None:
+    """The page for whom another request was faster than; None: the fault is ours."""
+    status = answer_when_overtaken(exc)
+    if status is None:
+        return None
+    _log.warning("another request was faster", path=request.path, reason=str(exc))
+    return failure_page(request, status)
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -5,7 +5,7 @@ Who may is decided by callers: maintainers, and owners for immutable tags.
 
 from typing import TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
@@ -15,6 +15,7 @@ from moorage.control.protection.models import ProtectedTagPattern, RepositoryPro
 from moorage.control.protection.rules import TAG_RULES_LIMIT, ProtectionLevel, moved_pattern
 from moorage.control.refusals import ChangeRefused, refused
 from moorage.control.registry.connection import the_registry
+from moorage.control.written_once import checked_again
 
 _LEVEL_FIELDS = ("minimum_access_level_for_push", "minimum_access_level_for_delete")
 
@@ -151,13 +152,17 @@ def _check(problems: dict[str, list[str]]) -> None:
 
 
 def _save(row: AnyRule, happened: str, *, by: Actor) -> AnyRule:
-    try:
-        with transaction.atomic():
-            row.save()
-            record(f"{row.audit_kind}_{happened}", row, by=by, project=row.project.full_path, **_levels(row))
-    except IntegrityError:
-        raise refused(row.pattern_field, "has already been taken") from None
+    with checked_again(lambda: _see_that_free(row)):
+        # One that was deleted meanwhile does not come back.
+        row.save(force_update=row.pk is not None)
+        record(f"{row.audit_kind}_{happened}", row, by=by, project=row.project.full_path, **_levels(row))
     return row
+
+
+def _see_that_free(row: RepositoryProtection | ProtectedTagPattern) -> None:
+    same = {"project": row.project_id, row.pattern_field: getattr(row, row.pattern_field)}
+    if type(row).objects.filter(**same).exclude(pk=row.pk).exists():
+        raise refused(row.pattern_field, "has already been taken")
 
 
 def _levels(row: RepositoryProtection | ProtectedTagPattern) -> dict[str, str]:

@@ -38,6 +38,7 @@ from moorage.moorage_errors import RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database, Row, Transaction, maybe_moment, moment
+from moorage.sql.collisions import done_again
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _NEWEST = (1 << 63) - 1
@@ -108,6 +109,7 @@ class SqlHistory(HistoryStore):
             raise RequestUnknown(msg, request=request_id)
         return [RepositoryName(row[0]) for row in rows]
 
+    @done_again
     async def undo_tag(
         self,
         name: RepositoryName,
@@ -128,6 +130,7 @@ class SqlHistory(HistoryStore):
                 raise _Rehearsed
         return work.outcome
 
+    @done_again
     async def undo_request(
         self,
         request_id: str,
@@ -162,6 +165,7 @@ class SqlHistory(HistoryStore):
             rows = await self._database.all(QUERIES["published_after"], place_id, limit, after.at, after.tag.text)
         return [Published(moment(row[0]), Tag(row[1])) for row in rows]
 
+    @done_again
     async def delete_tags(
         self, name: RepositoryName, tags: Sequence[Tag | Published], *, cause: Cause, dry_run: bool = False
     ) -> Sequence[Tag]:

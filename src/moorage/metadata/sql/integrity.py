@@ -21,6 +21,7 @@ from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.sql import clock
 from moorage.sql.base import Database, NamedQuery, Row, Value, moment
+from moorage.sql.collisions import done_again
 from moorage.sql.queries import load_queries
 
 QUERIES = load_queries("moorage.metadata.sql", "integrity")
@@ -111,6 +112,7 @@ class SqlManifestRepairs(ManifestRepairStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @done_again
     async def relate(self, manifest: int, wanted: Relations) -> bool:
         blobs, children = ([digest_key(digest) for digest in many] for many in (wanted.blobs, wanted.children))
         config = None if wanted.config is None else digest_key(wanted.config)

@@ -15,6 +15,7 @@ from moorage.notifications.events import Notice
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, Transaction
+from moorage.sql.collisions import done_again
 
 _REMOVAL_PATIENCE_S = 10.0
 """Seconds that a push waits for garbage collection to be done with the same digest."""
@@ -109,6 +110,7 @@ class SqlLinks(LinkStore):
         told = cause.announcer.blob_mounted(name, digest, size_bytes, source=source)
         return await self._link(name, digest, expectation, size_bytes=None, told=told)
 
+    @done_again
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
         async with self._database.transaction(repository=name.text) as transaction:

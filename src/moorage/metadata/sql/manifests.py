@@ -25,6 +25,7 @@ from moorage.oci.json_documents import read_json, write_json
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database, Row, Transaction, Value
+from moorage.sql.collisions import done_again
 from moorage.work.large_payloads import in_its_turn
 
 _INDEXES_SHOWN = 20
@@ -101,6 +102,7 @@ class SqlManifests(ManifestStore):
         if missing:
             raise ReferencesUnknown.of(missing)
 
+    @done_again
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key, held = now(), digest_key(digest), None
         async with self._database.transaction(repository=name.text) as transaction:
@@ -122,6 +124,7 @@ class SqlManifests(ManifestStore):
         if held is None:
             raise await self._unknown(name, digest)
 
+    @done_again
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause, seen: Digest | None = None) -> None:
         at = now()
         async with self._database.transaction(repository=name.text) as transaction:

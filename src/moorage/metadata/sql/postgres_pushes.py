@@ -14,7 +14,8 @@ from moorage.metadata.sql.push_writing import ManifestChange, NewLink, PushWrite
 from moorage.notifications.events import Notice
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.sql.base import Database
+from moorage.sql.base import Database, NamedQuery, Row, Value
+from moorage.sql.collisions import done_again
 
 
 class PostgresPushes(PushWriter):
@@ -40,13 +41,20 @@ class PostgresPushes(PushWriter):
         query, lists = ("put_manifest_telling", as_lists(told)) if told else ("put_manifest", ())
         cause = (change.cause.request_id, change.cause.actor, change.cause.reason)
         arguments = (name.text, *change.manifest.arguments(), change.tags, change.required, change.at, *cause)
-        if not change.fixed:
+        if change.fixed:
+            rows = await self._put_fixed(name, change, QUERIES[query], *arguments, *lists)
+        else:
             rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
-            return [digest_of(key) for key in rows[0][0]]
+        return [digest_of(key) for key in rows[0][0]]
+
+    @done_again
+    async def _put_fixed(
+        self, name: RepositoryName, change: ManifestChange, query: NamedQuery, *arguments: Value
+    ) -> Sequence[Row]:
         async with self._database.transaction(repository=name.text) as transaction:
-            rows = await transaction.all(QUERIES[query], *arguments, *lists)
+            rows = await transaction.all(query, *arguments)
             # Looked at when this push has its turn: a tag that was not there before had no row that could be locked.
             there = await transaction.all(QUERIES["tags_not_made"], name.text, list(change.fixed), change.at)
             if there and not rows[0][0]:
                 raise TagThere(there[0][0])
-        return [digest_of(key) for key in rows[0][0]]
+        return rows

@@ -20,6 +20,7 @@ from moorage.metadata.details import RenameStore
 from moorage.metadata.sql.outbox import move_lanes, write_notices
 from moorage.oci.names import NAME_LENGTH_LIMIT, RepositoryName
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.collisions import done_again
 from moorage.sql.queries import load_queries
 
 _QUERIES = load_queries("moorage.metadata.sql", "renames")
@@ -34,6 +35,7 @@ class SqlRenames(RenameStore):
     async def check(self, name: RepositoryName, target: RepositoryName, *, limit: int) -> None:
         await _movable(self._database, name, target, limit=limit, query="movable")
 
+    @done_again
     async def rename(self, name: RepositoryName, target: RepositoryName, *, limit: int, cause: Cause) -> int:
         try:
             async with self._database.transaction(repository=target.text) as transaction:

@@ -1,8 +1,6 @@
 """PostgreSQL: several processes and nodes on one database. Replicas are not known here."""
 
-import asyncio
 import contextlib
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Final, Self, TypeVar
 
@@ -10,16 +8,12 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.collisions import REPEATS, pause
 from moorage.sql.database_place import PostgresSettings
 from moorage.sql.joined_reads import JoinedReads
 from moorage.sql.postgres.postgres_connect import Connector, addresses_of
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault
 from moorage.sql.postgres.postgres_pool import Pool, PooledConnection, PoolStats
-
-_REPEATS = 3
-"""Times that a statement of its own is sent again after a deadlock or the like."""
-_PAUSE_S = 0.01
-"""Before the first repetition, at most; each further pause may be twice as long."""
 
 _PING: Final = NamedQuery("ping", "", "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 
@@ -123,7 +117,7 @@ class PostgresDatabase(Database):
                 self._pool.give_back(link)
                 return result
             attempt += 1
-            await asyncio.sleep(random.uniform(0, _PAUSE_S * 2**attempt))  # noqa: S311 - spreads, hides nothing
+            await pause(attempt)
 
     async def _begun(self) -> PooledConnection:
         """A connection with an open transaction. Nothing can be lost yet: a dead connection is not the end."""
@@ -189,5 +183,5 @@ class _PostgresTransaction(Transaction):
 
 def _may_repeat(fault: Fault, attempt: int, *, is_read: bool) -> bool:
     if fault.is_undone or (fault.is_outdated and is_read):
-        return attempt < _REPEATS
+        return attempt < REPEATS
     return fault.is_lost and is_read and attempt == 0

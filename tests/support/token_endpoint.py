@@ -23,6 +23,8 @@ class TokenEndpoint(ThreadedServer):
         self.asked: list[dict[str, list[str]]] = []
         self.denied: set[str] = set()
         """Repositories that nobody gets anything of."""
+        self.refuses_anybody = False
+        """True: only who has a password gets a token."""
         self.metas: dict[str, Meta] = {}
         """What tokens say of repositories."""
         endpoint = self
@@ -32,7 +34,7 @@ class TokenEndpoint(ThreadedServer):
                 query = parse_qs(urlsplit(self.path).query)
                 endpoint.asked.append(query)
                 given = self.headers.get("Authorization")
-                if given not in (None, _HEADER):
+                if given != _HEADER and (given or endpoint.refuses_anybody):
                     self._send(401, {"errors": [{"code": "UNAUTHORIZED", "message": "HTTP Basic: Access denied"}]})
                     return
                 scopes = [scope for text in query.get("scope", []) for scope in text.split()]

@@ -107,7 +107,7 @@ class Credentials:
                 name.lower(): re.sub(r"\\(.)", r"\1", quoted) or bare for name, quoted, bare in _PARAMETER.findall(rest)
             }
             if scheme.lower() == "bearer" and "realm" in parameters:
-                self.header = f"Bearer {self._fetch(parameters)}"
+                self.header = f"Bearer {self._fetch(url, parameters)}"
                 return True
             if scheme.lower() == "basic":
                 return self._use_password(url)
@@ -136,8 +136,8 @@ class Credentials:
         _see_that_it_stays_secret("password", url)
         return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
 
-    def _fetch(self, parameters: Mapping[str, str]) -> str:
-        """A token from where the registry says, as the user, or as nobody in particular without one."""
+    def _fetch(self, url: str, parameters: Mapping[str, str]) -> str:
+        """A token from where the registry at *url* says, as the user, or as nobody in particular without one."""
         realm = parameters["realm"]
         if not _is_url(realm):
             msg = f"the registry says that tokens are to be had at {realm}, which is no URL"
@@ -149,7 +149,7 @@ class Credentials:
             scope = f"{scope},push"
         query += [("scope", each) for each in scope.split()]
         if self.identity_token:
-            return self._token_in(realm, _exchange(realm, query, self.identity_token))
+            return self._token_in(url, realm, _exchange(realm, query, self.identity_token))
         if self.username:
             query.append(("account", self.username))
         mark = "&" if urllib.parse.urlsplit(realm).query else "?"
@@ -157,9 +157,9 @@ class Credentials:
         if self.username:
             # Not to where a redirect leads.
             request.add_unredirected_header("Authorization", self._basic(realm))
-        return self._token_in(realm, request, user=self.username)
+        return self._token_in(url, realm, request, user=self.username)
 
-    def _token_in(self, realm: str, request: urllib.request.Request, *, user: str = "") -> str:
+    def _token_in(self, url: str, realm: str, request: urllib.request.Request, *, user: str = "") -> str:
         """The token that is answered; *user* is whose password went with the request."""
         try:
             with urllib.request.urlopen(request, timeout=_DEADLINE_S, context=self.context) as response:  # noqa: S310 - as above
@@ -167,7 +167,7 @@ class Credentials:
             return str(value.get("token") or value["access_token"])
         except urllib.error.HTTPError as exc:
             exc.close()
-            raise NotLoggedIn(self._no_token(realm, exc.code, user)) from None
+            raise NotLoggedIn(self._no_token(url, realm, exc.code, user)) from None
         except (OSError, http.client.HTTPException) as exc:
             why = getattr(exc, "reason", exc)
             msg = f"cannot ask {realm} for a token: {tls_in_words(why, realm) or why}"
@@ -176,14 +176,17 @@ class Credentials:
             msg = f"what {realm} answers holds no token"
             raise NotLoggedIn(msg) from None
 
-    def _no_token(self, realm: str, code: int, user: str) -> str:
+    def _no_token(self, url: str, realm: str, code: int, user: str) -> str:
         if user and code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return f"{realm} does not accept {user} with this password (it said {code})"
         if user:
             return f"{realm} gives no token to {user} (it said {code})"
         if self.identity_token:
             return f"{realm} does not take the identity token that is kept (it said {code}); log in again"
-        return f"not logged in: {realm} gives no token without a user and a password (it said {code}); {self._advice()}"
+        return (
+            f"not logged in to {host_of(url)}: {realm} gives no token without a user and a password (it said {code}); "
+            f"{self._advice()}"
+        )
 
     def _advice(self) -> str:
         if self.is_elsewhere:

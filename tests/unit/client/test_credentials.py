@@ -106,6 +106,16 @@ def test_without_credentials_it_is_tried_as_anybody(by_token: Shell) -> None:
     assert "does not let everybody do this: moorage login" in refused
 
 
+def test_who_gets_no_token_is_told_of_the_registry_and_not_only_of_its_token_server(by_token: Shell) -> None:
+    assert by_token.endpoint is not None
+    by_token.endpoint.refuses_anybody = True
+    said = by_token.run("tag", "history", REPOSITORY, status=1)
+    registry, _, endpoint = said.partition("not logged in to ")[2].partition(": ")
+    assert registry.startswith("127.0.0.1:")
+    assert endpoint.startswith(f"{by_token.endpoint.url} gives no token without a user and a password (it said 401)")
+    assert registry not in endpoint
+
+
 def test_a_wrong_password_is_told(by_token: Shell) -> None:
     said = by_token.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
     assert "does not accept ada with this password (it said 401)" in said

@@ -6,6 +6,7 @@ Each of them has looked and found it. What became of each is printed as JSON.
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -68,13 +69,12 @@ def _alone(work: Callable[[], object]) -> None:
 def _scenes() -> Mapping[str, Callable[[], Scene]]:
     """Each request with what it is about, which goes."""
     from moorage.control.accounts.changes import delete_user  # noqa: PLC0415 - Django has started
-    from moorage.control.accounts.token_changes import revoke_token  # noqa: PLC0415 - as above
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - as above
     from moorage.control.projects.changes import delete_group, delete_project  # noqa: PLC0415 - as above
     from moorage.control.projects.members import remove_member  # noqa: PLC0415 - as above
     from moorage.control.projects.rules import AccessLevel  # noqa: PLC0415 - as above
     from moorage.control.protection.changes import create_repository_rule, delete_rule  # noqa: PLC0415 - as above
-    from support.control_rows import new_group, new_member, new_project, new_token, new_user  # noqa: PLC0415 - as above
+    from support.control_rows import new_group, new_member, new_project, new_user  # noqa: PLC0415 - as above
 
     def of_project(path: str, method: str = "POST", /, **values: object) -> Scene:
         project = new_project()
@@ -120,25 +120,21 @@ def _scenes() -> Mapping[str, Callable[[], Scene]]:
         request = asked(f"/projects/{project.pk}/registry/protection/repository/rules", **values)
         return request, partial(delete_project, project, by=COMMAND_LINE)
 
-    def of_token(path: str, method: str) -> Scene:
-        token = new_token(new_user(), "api").token
-        request = asked(f"/personal_access_tokens/{token.pk}{path}", method)
-        return request, partial(revoke_token, token, by=COMMAND_LINE)
-
     policy = {"container_expiration_policy_attributes": {"enabled": True, "name_regex": ".*", "keep_n": 5}}
     access = {"name": "x", "scopes": ["read_registry"], "expires_at": "2027-01-01", "access_level": 30}
     return {
+        "administrator": _of_first_administrator,
         "project changed": partial(of_project, "", "PUT", visibility="internal"),
         "policy changed": partial(of_project, "", "PUT", **policy),
         "policy run": partial(of_project, "/moorage/cleanup_policy/run"),
-        "member of a project": partial(of_project, "/members", user_id=new_user().pk, access_level=30),
+        "member of a project": partial(of_project, "/members", user_id=1, access_level=30),
         "access token of a project": partial(of_project, "/access_tokens", **access),
         "deploy token of a project": partial(of_project, "/deploy_tokens", name="x", scopes=["read_registry"]),
         "job token of a project": partial(of_project, "/moorage/job_tokens"),
         "project deleted": partial(of_project, "", "DELETE"),
         "group changed": partial(of_group, "", "PUT", visibility="private"),
         "group renamed": partial(of_group, "", "PUT", path="renamed-group"),
-        "member of a group": partial(of_group, "/members", user_id=new_user().pk, access_level=30),
+        "member of a group": partial(of_group, "/members", user_id=1, access_level=30),
         "access token of a group": partial(of_group, "/access_tokens", **access),
         "group deleted": partial(of_group, "", "DELETE"),
         "user changed": partial(of_user, "", "PUT", name="Other"),
@@ -154,9 +150,33 @@ def _scenes() -> Mapping[str, Callable[[], Scene]]:
         "rule made": of_new_rule,
         "project made": partial(of_parent, "/projects", "namespace_id", name="app"),
         "group made": partial(of_parent, "/groups", "parent_id", name="below", path="below"),
-        "token rotated": partial(of_token, "/rotate", "POST"),
-        "token revoked": partial(of_token, "", "DELETE"),
+        "token rotated": partial(_of_token, "/rotate", "POST"),
+        "token revoked": partial(_of_token, "", "DELETE"),
     }
+
+
+def _of_first_administrator() -> Scene:
+    """The first scene, as there is no user yet. Both nodes have a folder of their own."""
+    from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME  # noqa: PLC0415 - Django has started
+    from moorage.control.serving.first_administrator import make_first_administrator  # noqa: PLC0415 - as above
+
+    folders = [Path(tempfile.mkdtemp(dir=Path(sys.argv[1]).parent)) for _ in range(2)]
+
+    def make() -> str:
+        make_first_administrator(folders[0])
+        return f"200 {[(folder / INITIAL_PASSWORD_NAME).exists() for folder in folders]}"
+
+    return make, partial(make_first_administrator, folders[1])
+
+
+def _of_token(path: str, method: str) -> Scene:
+    from moorage.control.accounts.token_changes import revoke_token  # noqa: PLC0415 - Django has started
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - as above
+    from support.control_rows import new_token, new_user  # noqa: PLC0415 - as above
+
+    token = new_token(new_user(), "api").token
+    request = asked(f"/personal_access_tokens/{token.pk}{path}", method)
+    return request, partial(revoke_token, token, by=COMMAND_LINE)
 
 
 if __name__ == "__main__":

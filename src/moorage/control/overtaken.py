@@ -6,7 +6,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError
 
 _GONE = frozenset({"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"})
-"""What a row belongs to is not there."""
+"""A row that another one belongs to is not there."""
 _FASTER = frozenset({"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "40P01", "40001"})
 """There is one already; or two waited for each other, and this one was ended."""
 

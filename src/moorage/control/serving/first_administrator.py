@@ -9,7 +9,7 @@ from moorage.atomic_writes import write_whole
 from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME, change_password, create_user
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.refusals import refused
+from moorage.control.refusals import ChangeRefused, refused
 
 NAME = "root"
 
@@ -19,15 +19,22 @@ _PASSWORD_BYTES = 18
 def make_first_administrator(folder: Path) -> None:
     """Make ``root`` if there is no user; its password is in the file ``initial_password`` of *folder*.
 
+    Of two nodes that start at once, one makes both.
+
     Raises:
         OSError: the file cannot be written; then there is no user either.
     """
     if User.objects.humans().exists():
         return
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    # The file first: after a crash in between, the next start makes both again.
-    write_whole(folder / INITIAL_PASSWORD_NAME, f"{password}\n".encode(), mode=0o600)
-    create_user(NAME, by=COMMAND_LINE, password=password, name="Administrator", is_admin=True)
+    try:
+        with transaction.atomic():
+            create_user(NAME, by=COMMAND_LINE, password=password, name="Administrator", is_admin=True)
+            # Before the user is there for others: after a crash in between, the next start makes both again.
+            write_whole(folder / INITIAL_PASSWORD_NAME, f"{password}\n".encode(), mode=0o600)
+    except ChangeRefused:
+        if not User.objects.humans().exists():
+            raise
 
 
 def reset_password(username: str, password: str | None = None) -> str:

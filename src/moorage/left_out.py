@@ -67,6 +67,13 @@ def in_parts(name: str) -> None:
     sys.modules[name] = package
 
 
+def in_full(name: str) -> None:
+    """Import all of the package *name*, whatever :func:`in_parts` has left out of it."""
+    package = import_module(name)
+    if isinstance(package, _PackageInParts):
+        package.fill()
+
+
 def _leave_out_plugins() -> None:
     """Have pydantic find no plugins of its own: it would read the metadata of every installed package to look for them.
 
@@ -92,6 +99,10 @@ class _PackageInParts(ModuleType):
             raise AttributeError(name)  # Python itself asks for these, and does without.
         if find_spec(f"{spec.name}.{name}") is not None:
             return import_module(f"{spec.name}.{name}")
-        self.__class__ = ModuleType  # type: ignore[assignment]  # from here on it is as any other
-        cast("Loader", spec.loader).exec_module(self)
+        self.fill()
         return getattr(self, name)
+
+    def fill(self) -> None:
+        """Run its ``__init__``; from here on it is as any other."""
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        cast("Loader", cast("ModuleSpec", self.__spec__).loader).exec_module(self)

@@ -1,7 +1,10 @@
 """A server keeps in memory only what it runs: what it imports, and when."""
 
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import pytest
 import yaml
 
 from e2e.databases import postgres_config
@@ -11,6 +14,7 @@ from e2e.wire import Wire, eventually
 from support.daemon import Daemon
 from support.imports import among, imported_after_fork, imported_before_fork, noting_imports
 from support.postgres import Postgres, migrated
+from support.threaded_server import Quiet, ThreadedServer
 from support.tokens import Issuer
 
 UNUSED = (
@@ -61,6 +65,37 @@ def test_the_processes_of_a_server_import_nothing_of_their_own(tmp_path: Path) -
             if name in ("default", "link files"):
                 _work(daemon)
             assert imported_after_fork(daemon, folder) == [], name
+
+
+@pytest.mark.parametrize("has_database", [True, False], ids=["database", "link files"])
+@pytest.mark.parametrize("asks", ["health", "notifications"])
+def test_who_asks_others_has_what_it_needs_before_the_first_request(
+    tmp_path: Path, asks: str, *, has_database: bool
+) -> None:
+    """A client of HTTP takes 0.1 s to import, in which its event loop would answer nobody."""
+    heard = threading.Event()
+
+    class Asked(Quiet, BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            heard.set()
+
+        do_POST = do_HEAD  # noqa: N815 - as the library has it
+
+    with ThreadedServer(Asked, is_quiet=True) as other:
+        tree = yaml.safe_load(config_for(tmp_path / "node"))
+        if has_database:
+            tree["database"] = {"enabled": True, "sqlite": str(tmp_path / "moorage.db")}
+        if asks == "health":
+            tree["health"] = {"http": [{"uri": other.url, "interval": "100ms"}]}
+        else:
+            tree["notifications"] = {"endpoints": [{"name": "other", "url": other.url}]}
+        folder = tmp_path / "imports"
+        with Daemon(tmp_path / "node", config=yaml.safe_dump(tree), workers=2, env=noting_imports(folder)) as daemon:
+            _work(daemon)
+            assert heard.wait(60), "the other was not asked"
+            assert imported_after_fork(daemon, folder) == []
 
 
 def _work(daemon: Daemon) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from moorage.config import Config, HtpasswdAuth, TokenAuth
 from moorage.config.redis_forms import main_redis
+from moorage.left_out import in_full
+from moorage.wiring.notifications import endpoint_settings
 from moorage.wiring.stores import LayoutStore, Store
 from moorage.wiring.tracing import wanted_exporters
 
@@ -29,6 +31,8 @@ def load_parts(config: Config, store: Store) -> None:
     """
     for name in _parts(config, store):
         import_module(name)
+    if config.health.http or endpoint_settings(config):
+        in_full("aiohttp")  # With its client, which takes 0.1 s.
 
 
 def _parts(config: Config, store: Store) -> Iterator[str]:

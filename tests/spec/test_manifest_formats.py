@@ -362,7 +362,4 @@ class TestIndex:
 
     def test_a_build_cache_whose_entries_are_blobs_is_accepted(self, registry: RegistryClient, repository: str) -> None:
         """BuildKit exports its cache as an index of layers (V2M-014)."""
-        layer = images.blob("cache")
-        config = Content("application/vnd.buildkit.cacheconfig.v0", b'{"layers": [], "records": []}')
-        images.push_blobs(registry, repository, [layer, config])
-        images.push_manifest(registry, repository, images.index([layer, config]), "cache")
+        images.push_image(registry, repository, "cache", images.build_cache("cache"))

@@ -138,6 +138,13 @@ def index(children: Iterable[Described], *, media_type: str = OCI_INDEX, **extra
     return encode(_changed(value, extra), media_type)
 
 
+def build_cache(seed: object) -> Image:
+    """A cache as BuildKit exports it: an index that lists layers, and a configuration of a type of its own."""
+    layers = [blob(f"{seed} cached {number}") for number in range(2)]
+    kept = Content("application/vnd.buildkit.cacheconfig.v0", b'{"layers": [], "records": []}')
+    return Image(index([*layers, kept]), (*layers, kept))
+
+
 def platform_index(children: Mapping[str, Content], *, media_type: str = OCI_INDEX) -> Content:
     """An index of ``linux`` images by architecture."""
     entries = [

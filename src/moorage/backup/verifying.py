@@ -30,6 +30,7 @@ from moorage.gc.offline.offline_run import batched
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
 from moorage.oci.digests import Hasher
+from moorage.oci.mediatypes import is_listed_manifest
 from moorage.sql.database_place import PostgresSettings
 from moorage.storage import paths
 from moorage.wiring.backup_sources import digest_of, folder_as_storage
@@ -336,7 +337,7 @@ class _Puller:
             return
         for blob in _blobs_in(document):
             self._blob(repository, blob)
-        for child in _digests(document.get("manifests"))[:_CHILDREN]:
+        for child in _digests(_listed(document, are_manifests=True))[:_CHILDREN]:
             if depth:
                 self._manifest(repository, child, child, depth=depth - 1)
 
@@ -367,6 +368,17 @@ def _blobs_in(document: Mapping[str, Any]) -> Iterator[str]:
     config = document.get("config")
     yield from _digests([config] if config else [])
     yield from _digests(document.get("layers"))
+    yield from _digests(_listed(document, are_manifests=False))
+
+
+def _listed(document: Mapping[str, Any], *, are_manifests: bool) -> Sequence[object]:
+    """What an index lists: manifests, or blobs, as a build cache does."""
+    entries = document.get("manifests")
+    return [
+        one
+        for one in (entries if isinstance(entries, list) else ())
+        if isinstance(one, dict) and is_listed_manifest(one.get("mediaType")) == are_manifests
+    ]
 
 
 def _digests(descriptors: object) -> list[str]:

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import say_none
 from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
 from moorage.client.places import is_host_alone
+from moorage.oci.mediatypes import REFERENCE_TYPE
 
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
 image_app = typer.Typer(help="Images of a registry.", no_args_is_help=True, rich_markup_mode=None)
@@ -63,15 +64,21 @@ def show(
     print(f"digest  {digest}")
     print(f"type    {manifest.get('mediaType', 'not said')}")
     parts = list(parts_of(manifest))
-    if "manifests" not in manifest:
+    if parts or "manifests" not in manifest:
         print(f"size    {shown_bytes(sum(size for _, size in parts))}")
     for child in children_of(manifest):
-        given = child.get("platform")
-        platform = given if isinstance(given, dict) else {}
-        name = "/".join(filter(None, (str(platform.get(key, "")) for key in ("os", "architecture", "variant"))))
-        print(f"{name or 'unknown':<16}{child.get('digest')}")
+        print(f"{_shown_child(child):<16}{child.get('digest')}")
     for blob, size in parts:
         print(f"{shown_bytes(size):>10}  {blob}")
+
+
+def _shown_child(child: Mapping[str, Any]) -> str:
+    """What an entry of an index is: a platform, or what a builder has put beside the platforms."""
+    notes, platform = child.get("annotations"), child.get("platform")
+    if isinstance(notes, dict) and REFERENCE_TYPE in notes:
+        return str(notes[REFERENCE_TYPE]).removesuffix("-manifest")
+    found = platform if isinstance(platform, dict) else {}
+    return "/".join(filter(None, (str(found.get(key, "")) for key in ("os", "architecture", "variant")))) or "unknown"
 
 
 @reported()

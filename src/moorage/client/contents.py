@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moorage.client.registry import CommandFailed, Remote
+from moorage.oci.mediatypes import is_listed_manifest
 
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -65,18 +66,22 @@ def manifest_of(remote: Remote, repository: str, reference: str) -> tuple[str, M
 
 
 def parts_of(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """The blobs of a manifest, each with its size."""
-    layers = manifest.get("layers")
-    for part in (manifest.get("config"), *(layers if isinstance(layers, list) else ())):
-        if isinstance(part, dict):
-            size = part.get("size")
-            yield str(part.get("digest")), size if isinstance(size, int) else 0
+    """The blobs of a manifest, each with its size; of an index those that it lists beside manifests."""
+    listed = (entry for entry in _objects(manifest, "manifests") if not is_listed_manifest(entry.get("mediaType")))
+    config = manifest.get("config")
+    for part in (*([config] if isinstance(config, dict) else ()), *_objects(manifest, "layers"), *listed):
+        size = part.get("size")
+        yield str(part.get("digest")), size if isinstance(size, int) else 0
 
 
 def children_of(manifest: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The entries of an index; none in an image."""
-    children = manifest.get("manifests")
-    return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else ()
+    """The manifests that an index lists; none in an image."""
+    return [entry for entry in _objects(manifest, "manifests") if is_listed_manifest(entry.get("mediaType"))]
+
+
+def _objects(manifest: Mapping[str, Any], member: str) -> Sequence[Mapping[str, Any]]:
+    values = manifest.get(member)
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else ()
 
 
 def measured(

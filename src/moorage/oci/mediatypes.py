@@ -56,6 +56,10 @@ _SERVED = re.compile(
 """JSON, and what a vendor has named; but no XML, which a browser renders whatever its name is."""
 
 UNKNOWN = "application/octet-stream"
+REFERENCE_TYPE = "vnd.docker.reference.type"
+"""Annotation of what an index lists beside its images, such as attestations. Source: BuildKit."""
+_OF_MANIFESTS = ("manifest", "index")
+"""In the media types of manifests."""
 
 
 @lru_cache(maxsize=256)
@@ -89,6 +93,14 @@ def may_be_manifest(media_type: str) -> bool:
     return media_type in _KNOWN or (
         len(media_type) <= _LENGTH_LIMIT and _MANIFEST_TYPE.fullmatch(media_type) is not None
     )
+
+
+def is_listed_manifest(media_type: object) -> bool:
+    """Return whether what an index lists with this type is a manifest, or may be one as it has no type.
+
+    BuildKit lists the layers of a cache in an index; everything else that is no manifest is a blob as well.
+    """
+    return not isinstance(media_type, str) or any(word in media_type.lower() for word in _OF_MANIFESTS)
 
 
 def without_parameters(content_type: str) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moorage.errors import ManifestInvalid
+from moorage.oci import mediatypes
 from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.json_documents import let_go, read_json
 
 _LISTS = ("config", "layers", "blobs", "manifests")
-_OF_MANIFESTS = ("manifest", "index")
-"""In the media types of manifests. A build cache lists layers in an index."""
 _SCHEMA1_LIST, _SCHEMA1_DIGEST = "fsLayers", "blobSum"
 
 
@@ -64,7 +63,7 @@ def _mentioned(value: Mapping[str, object]) -> Mentions:
             if not isinstance(item, dict) or (digest := digest_or_none(item.get(key))) is None:
                 continue
             references.append(digest)
-            if name == "manifests" and isinstance(items, list) and _may_be_manifest(item):
+            if name == "manifests" and isinstance(items, list) and mediatypes.is_listed_manifest(item.get("mediaType")):
                 children.append(digest)
             size = item.get("size")
             if name != _SCHEMA1_LIST and isinstance(size, int) and not isinstance(size, bool):
@@ -72,8 +71,3 @@ def _mentioned(value: Mapping[str, object]) -> Mentions:
     subject = value.get("subject")
     about = digest_or_none(subject.get("digest")) if isinstance(subject, dict) else None
     return Mentions(tuple(references), tuple(children), sizes, about)
-
-
-def _may_be_manifest(item: Mapping[str, object]) -> bool:
-    kind = item.get("mediaType")
-    return not isinstance(kind, str) or any(word in kind.lower() for word in _OF_MANIFESTS)

@@ -35,7 +35,7 @@ from moorage.storage.memory import MemoryDriver
 from moorage.storage.presence import Activity, announce, others_at_work
 from moorage.work.reports import WorkReports
 from support.daemon import Daemon
-from support.images import Image, push_image
+from support.images import Image, build_cache, push_image
 from support.registry_client import RegistryClient
 
 NOBODY = WorkReports()
@@ -74,6 +74,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         contextlib.closing(RegistryClient(daemon.address)) as client,
     ):
         images = {f"v{number}": push_image(client, APP, f"v{number}") for number in range(5)}
+        images["cache"] = push_image(client, APP, "cache", build_cache("kept"))
     return Site(folder, images)
 
 
@@ -123,6 +124,12 @@ def test_a_whole_backup_is_right_and_a_second_one_copies_no_blob_again(site: Sit
     assert report.problems.first == []
     assert (report.images, report.blobs) == (3, second.record.blobs.count)
     assert report.pulled_blobs >= 6
+
+
+def test_what_a_build_cache_lists_is_pulled_as_blobs(site: Site, backups: BackupFolder) -> None:
+    report = tried(make(site, backups), backups, sample=len(site.images))
+    assert (report.problems.first, report.images) == ([], len(site.images))
+    assert report.pulled_blobs == sum(len(made.blobs) for made in site.images.values())
 
 
 def test_all_of_it_is_for_its_owner_only(site: Site, backups: BackupFolder) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import typer
 
+from moorage.cli.amounts import shown_bytes
 from moorage.cli.history import read_time, split
 from moorage.client.registry import CommandFailed, Remote
 from support.faulty_front import FaultyFront, FrontFault
-from support.images import image, push_blobs
+from support.images import build_cache, image, index, push_blobs, push_image, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
 
@@ -146,6 +147,27 @@ def test_lists_and_sizes_by_what_every_registry_answers(shell: Shell) -> None:
     assert digest in shell.run("image", "show", f"{place}:1").stdout
     assert REPOSITORY in shell.run("du").stdout
     assert "no such tag" in shell.run("image", "show", f"{place}:none", status=1).stderr
+
+
+def test_a_build_cache_has_blobs_where_an_index_has_images(shell: Shell) -> None:
+    cache = build_cache("cache")
+    push_image(shell.client, REPOSITORY, "cache", cache)
+    size_bytes = sum(len(blob.body) for blob in cache.blobs)
+    assert json.loads(shell.run("du", "--json").stdout)["bytes"] == size_bytes
+    shown = shell.run("image", "show", f"{REPOSITORY}:cache").stdout.splitlines()
+    assert shown[2] == f"size    {shown_bytes(size_bytes)}"
+    assert [line.split()[-1] for line in shown[3:]] == [blob.digest for blob in cache.blobs]
+
+
+def test_what_a_builder_puts_beside_the_images_is_named(shell: Shell) -> None:
+    made = image("a")
+    push_blobs(shell.client, REPOSITORY, made.blobs)
+    push_manifest(shell.client, REPOSITORY, made.manifest, made.digest)
+    notes = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": made.digest}
+    unknown = {"os": "unknown", "architecture": "unknown"}
+    listing = index([made.manifest.descriptor(annotations=notes, platform=unknown)])
+    push_manifest(shell.client, REPOSITORY, listing, "1")
+    assert f"attestation     {made.digest}\n" in shell.run("image", "show", f"{REPOSITORY}:1").stdout
 
 
 def test_a_dry_run_of_an_undo_does_nothing(shell: Shell) -> None:

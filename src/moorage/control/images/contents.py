@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.reading_answers import fields_in, number, objects, text
+from moorage.oci.mediatypes import is_listed_manifest
 
 MANIFESTS_LIMIT = 500
 """Manifests that are read of one repository; where there are more, nothing is counted."""
@@ -58,9 +59,11 @@ class ManifestContents:
         if manifest is not None:
             value = fields_in(manifest.payload)
             config = value.get("config")
+            listed = [(is_listed_manifest(one.get("mediaType")), one) for one in objects(value.get("manifests"))]
             blobs = [*objects(value.get("layers")), *([config] if isinstance(config, dict) else [])]
+            blobs += [one for is_manifest, one in listed if not is_manifest]
             sizes = {text(blob, "digest"): number(blob, "size") or 0 for blob in blobs}
-            below = [text(child, "digest") for child in objects(value.get("manifests")) if text(child, "digest")]
+            below = [text(one, "digest") for is_manifest, one in listed if is_manifest and text(one, "digest")]
             found = NeededContents(manifests={digest: len(manifest.payload)}, blobs=sizes), below
         self.known[digest] = found
         return found

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.reading_answers import fields_in, number, objects, text, words
 from moorage.control.registry.registry_errors import RegistryError
+from moorage.oci.mediatypes import REFERENCE_TYPE, is_listed_manifest
 
 CONFIG_LIMIT_BYTES = 4 << 20
 ITEMS_LIMIT = 500
 """Layers, steps and variables that are shown."""
-ATTESTATION = "vnd.docker.reference.type"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,10 @@ def details_of(path: str, reference: str, *, platform: str = "") -> ImageDetails
         return None
     found, value = ImageDetails(manifest.media_type, manifest.digest), fields_in(manifest.payload)
     if isinstance(value.get("manifests"), list):
-        _read_index(found, value)
+        blobs = _read_index(found, value)
+        if blobs and not found.platforms:  # A build cache.
+            _read_image(found, path, {"layers": blobs})
+            return found
         chosen = next((one for one in found.platforms if one.name == platform), None)
         chosen = chosen or next(iter(found.platforms), None)
         if chosen is None:
@@ -81,10 +84,15 @@ def platform_text(value: Mapping[str, object]) -> str:
     return "/".join(word for word in parts if word and word != "unknown")
 
 
-def _read_index(found: ImageDetails, value: Mapping[str, object]) -> None:
+def _read_index(found: ImageDetails, value: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Read the images that are listed; return the blobs that are."""
+    blobs = []
     for child in list(objects(value.get("manifests")))[:ITEMS_LIMIT]:
+        if not is_listed_manifest(child.get("mediaType")):
+            blobs.append(child)
+            continue
         notes, about = child.get("annotations"), child.get("platform")
-        if isinstance(notes, dict) and ATTESTATION in notes:
+        if isinstance(notes, dict) and REFERENCE_TYPE in notes:
             found.attestations.append(text(child, "digest"))
             continue
         name = platform_text(about) if isinstance(about, dict) else ""
@@ -92,6 +100,7 @@ def _read_index(found: ImageDetails, value: Mapping[str, object]) -> None:
         if digest:
             size = number(child, "size")
             found.platforms.append(ImagePlatform(name=name or digest[:19], digest=digest, size=size))
+    return blobs
 
 
 def _read_image(found: ImageDetails, path: str, value: Mapping[str, object]) -> None:

@@ -125,7 +125,7 @@ class _Making:
             registry=registry,
             control=control,
             folder=str(home),
-            is_one_folder=self._places.config_file is not None and self._places.is_below(home),
+            is_one_folder=self._places.config_file is not None and self._places.outside(home) is None,
             kept=kept,
             variables=sorted(name for name in os.environ if name.startswith(_PREFIXES)),
             blobs=BlobsRecord(

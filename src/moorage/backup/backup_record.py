@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -94,7 +94,7 @@ def read_record(path: Path) -> BackupRecord:
     """Read a record.
 
     Raises:
-        BackupRefused: it is none, was changed, or is of a newer Moorage.
+        BackupRefused: it is none, was changed, is of a newer Moorage, or names files outside.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -110,10 +110,26 @@ def read_record(path: Path) -> BackupRecord:
         msg = f"{path} is damaged: its digest is not the one that it was written with"
         raise BackupRefused(msg)
     try:
-        return BackupRecord.model_validate(content)
+        record = BackupRecord.model_validate(content)
     except ValidationError as exc:
         msg = f"{path} is of another version, Moorage {content.get('moorage')}; take that one"
         raise BackupRefused(msg) from exc
+    _see_that_names_stay_inside(path, record)
+    return record
+
+
+def is_inside(path: PurePath, folder: PurePath) -> bool:
+    """Return whether a path, as it is written, is one below *folder*."""
+    return folder in path.parents and ".." not in path.relative_to(folder).parts
+
+
+def _see_that_names_stay_inside(path: Path, record: BackupRecord) -> None:
+    """Refuse a record by which a restore would read or write elsewhere: anybody can give a record its digest."""
+    here = PurePosixPath("backup")
+    for name in (*record.files, *(each.file for each in record.kept)):
+        if not is_inside(here / name, here) or name not in record.files:
+            msg = f"{path} was not written by a backup: {name[:200]!r} leads out of its folder"
+            raise BackupRefused(msg)
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:

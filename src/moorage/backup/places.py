@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.backup.backup_folder import BackupRefused
-from moorage.backup.backup_record import StoreKind
+from moorage.backup.backup_record import StoreKind, is_inside
 from moorage.backup.kept_files import named_by_control, named_by_registry
 from moorage.config import Config
 from moorage.control.configuration import LoadedControl, read_control
@@ -39,8 +39,8 @@ class ServerPlaces:
             found += named_by_control(self.control.configuration, self.control.folder)
         return found
 
-    def is_below(self, folder: Path) -> bool:
-        """Return whether all that the configurations name lies in *folder*."""
+    def outside(self, folder: Path) -> Path | None:
+        """Return something that the configurations name and that is not in *folder*; None: all of it is."""
         files = [path for _, path in self.named_files()]
         root = local_folder(self.config)
         files += [root.absolute() if root is not None else Path("/")]
@@ -49,7 +49,7 @@ class ServerPlaces:
         if self.control is not None:
             database = self.control.configuration.database
             files.append(Path("/") if database.host else Path(database.sqlite))
-        return all(folder in path.parents for path in files)
+        return next((path for path in files if not is_inside(path, folder)), None)
 
     def storage(self, *, must_be_there: bool = True) -> StorageDriver:
         """Open the registry's storage.

@@ -105,6 +105,7 @@ async def postgres_snapshot(settings: PostgresSettings) -> AsyncIterator[Postgre
     try:
         with _said(settings):
             async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("SELECT 1")  # The moment is that of the first look.
                 yield PostgresSnapshot(connection)
     finally:
         await connection.close()

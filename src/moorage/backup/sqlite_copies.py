@@ -1,5 +1,6 @@
 """Copies of an SQLite file that others write to meanwhile."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -17,23 +18,66 @@ _PROBLEMS = 20
 _TIMEOUT_S = 30.0
 
 
-def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment. Readers and writers of it go on meanwhile.
+class SqliteSnapshot:
+    """One moment of a database, for as long as its reader is open. Readers and writers of it go on meanwhile."""
+
+    def __init__(self, source: Path, reader: sqlite3.Connection) -> None:
+        self._source = source
+        self._reader = reader
+
+    async def copy(self, target: Path) -> None:
+        """Copy the whole database.
+
+        Raises:
+            BackupRefused: it cannot be read.
+            OSError: the copy cannot be written.
+        """
+        await asyncio.to_thread(self._copy, target)
+
+    async def column(self, query: str) -> list[str]:
+        """Return the first column of a result as texts.
+
+        Raises:
+            BackupRefused: it cannot be read.
+        """
+        return await asyncio.to_thread(self._column, query)
+
+    def _copy(self, target: Path) -> None:
+        write_whole(target, b"")  # For its owner only.
+        try:
+            with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writer:
+                self._reader.backup(writer)
+                writer.execute("PRAGMA journal_mode = delete")  # One file, without a log beside it.
+        except sqlite3.Error as exc:
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                raise OSError(28, "No space left on device", str(target)) from exc
+            raise _unreadable(self._source, exc) from exc
+
+    def _column(self, query: str) -> list[str]:
+        try:
+            return [str(row[0]) for row in self._reader.execute(query)]
+        except sqlite3.Error as exc:
+            raise _unreadable(self._source, exc) from exc
+
+
+@contextlib.contextmanager
+def sqlite_snapshot(source: Path) -> Iterator[SqliteSnapshot]:
+    """Open one moment of a database until the block ends.
 
     Raises:
-        BackupRefused: it cannot be read.
-        OSError: the copy cannot be written.
+        BackupRefused: it is not there, or cannot be read.
     """
-    write_whole(target, b"")  # For its owner only.
-    try:
-        with _opened(source) as reader, contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writer:
-            reader.backup(writer)
-            writer.execute("PRAGMA journal_mode = delete")  # One file, without a log beside it.
-    except sqlite3.Error as exc:
-        if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-            raise OSError(28, "No space left on device", str(target)) from exc
-        msg = f"{source} cannot be copied: {exc}"
-        raise BackupRefused(msg) from exc
+    if not source.exists():
+        msg = f"there is no {source}"
+        raise BackupRefused(msg)
+    with contextlib.ExitStack() as stack:
+        try:
+            reader = stack.enter_context(_opened(source))
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # The moment is that of the first look.
+        except sqlite3.Error as exc:
+            raise _unreadable(source, exc) from exc
+        yield SqliteSnapshot(source, reader)
 
 
 def put_sqlite(source: Path, target: Path) -> None:
@@ -104,4 +148,10 @@ def _questions(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
     uri = f"{path.absolute().as_uri()}?mode=rw"  # Readers of a write-ahead log write to the file beside it.
-    return contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_S))
+    return contextlib.closing(
+        sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    )
+
+
+def _unreadable(source: Path, exc: sqlite3.Error) -> BackupRefused:
+    return BackupRefused(f"{source} cannot be copied: {exc}")

@@ -4,7 +4,7 @@
 
     DIR/
     ├── lock                        held by the process that makes a backup there
-    ├── blobs/<algorithm>/ab/<hex>  every blob that some backup has
+    ├── blobs/<algorithm>/ab/<hex>  every blob that some backup has; <hex>.damaged: what a trial found to be another
     ├── partial/                    blobs on their way, emptied at each start
     ├── unfinished/                 the backup that is being made, begun anew at each start
     └── 20261129T170000Z/           a backup: it has this name once it is whole
@@ -19,14 +19,17 @@ All of it is for its owner only: there are secrets in it.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
 
 from moorage.errors import MoorageError
@@ -121,7 +124,7 @@ class OneBackup:
             BackupRefused: a line is not one of a list.
             OSError: it cannot be read.
         """
-        with self.blob_list.open(encoding="utf-8", errors="replace") as lines:
+        with TextIOWrapper(BufferedReader(open_file(self.blob_list)), encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 yield BackupBlob.of_line(line)
 
@@ -145,6 +148,15 @@ class BackupFolder:
     def blob(self, digest: Digest) -> Path:
         """Return the file of a blob."""
         return self.path / "blobs" / digest.algorithm / digest.encoded[:2] / digest.encoded
+
+    def set_aside(self, digest: Digest) -> None:
+        """Give a damaged blob another name, so that the next backup copies it again; its bytes stay.
+
+        Raises:
+            OSError: it cannot be renamed.
+        """
+        path = self.blob(digest)
+        path.rename(path.with_name(f"{path.name}.damaged"))
 
     def names(self) -> list[str]:
         """Return the names of the backups that are whole, oldest first."""
@@ -215,6 +227,22 @@ class BackupFolder:
         sync_folder(self.path)
         shutil.rmtree(self.partial, ignore_errors=True)
         return target
+
+
+def open_file(path: Path) -> FileIO:
+    """Open a file of a backup; a pipe or a device in its place is not waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        return FileIO(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def sync_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupRefused
+from moorage.backup.backup_folder import BackupRefused, open_file
 
 RECORD_FORMAT: Literal[1] = 1
 _CHUNK_BYTES = 1 << 20
@@ -97,7 +97,8 @@ def read_record(path: Path) -> BackupRecord:
         BackupRefused: it is none, was changed, is of a newer Moorage, or names files outside.
     """
     try:
-        document = json.loads(path.read_bytes())
+        with open_file(path) as stream:
+            document = json.loads(stream.readall())
         content = document["backup"]
         is_right = document["sha256"] == _digest_of(content)
     except OSError as exc:
@@ -148,7 +149,7 @@ def record_of(path: Path, *, is_synced: bool = False) -> FileRecord:
         OSError: it cannot be read.
     """
     hasher, size_bytes = hashlib.sha256(), 0
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             hasher.update(chunk)
             size_bytes += len(chunk)

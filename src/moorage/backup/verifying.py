@@ -130,7 +130,7 @@ def _hash_all(
     known = {problem.partition(" ")[0] for problem in record.problems}
 
     def look(blob: BackupBlob) -> tuple[BackupBlob, str]:
-        return blob, blob_problem(folder.blob(blob.digest), blob)
+        return blob, blob_problem(folder, blob)
 
     threads = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(threads) as pool:

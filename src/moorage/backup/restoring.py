@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from moorage.atomic_writes import write_whole
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
@@ -54,6 +55,17 @@ class Restored:
     """Migrations that came after the backup: PostgreSQL's tables are as they were, and migrated by a command."""
     control_lacks: list[str] = field(default_factory=list)
     """The same of the control plane's tables."""
+    left_out: list[str] = field(default_factory=list)
+    """Tables of the backup that are none of ours: somebody else had them in the same database."""
+
+
+class PutTables(NamedTuple):
+    """Tables of a database that was brought back."""
+
+    lacks: list[str]
+    """Migrations that came after the backup."""
+    left_out: list[str]
+    """Tables that are none of ours."""
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
@@ -179,10 +191,12 @@ class _Restoring:
             await _look_for_blobs(self._one, storage, self._done)
         self._check()  # Else another restore may have begun beside this one, or have ended and be served.
         if control is not None and not note.has_control:
-            self._done.control_lacks = await _put_control(self._one, control, self._places, record)
+            self._done.control_lacks, left_out = await _put_control(self._one, control, self._places, record)
+            self._done.left_out += left_out
             await replace(note, has_control=True).write(storage)
         self._check()
-        self._done.registry_lacks = await put_registry(self._one, storage, place, record)
+        self._done.registry_lacks, left_out = await put_registry(self._one, storage, place, record)
+        self._done.left_out += left_out
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
         await forget_note(storage, paths.RESTORE)
@@ -203,8 +217,8 @@ class _Restoring:
 
 async def put_registry(
     one: OneBackup, storage: StorageDriver, place: DatabasePlace | None, record: BackupRecord
-) -> list[str]:
-    """Put the registry's metadata where it belongs; return the migrations that its tables lack.
+) -> PutTables:
+    """Put the registry's metadata where it belongs.
 
     Raises:
         BackupRefused, BackendError, OSError: it does not go there.
@@ -217,10 +231,9 @@ async def put_registry(
     else:
         chains = _chains_of(record)
         await up(place, Wish(), chains=chains)
-        await load_tables(place, one.registry_tables)
-        known = chains.steps()
-        return [step.migration.name for step in CHAINS.steps() if step not in known]
-    return []
+        left_out, known = await load_tables(place, one.registry_tables), chains.steps()
+        return PutTables([step.migration.name for step in CHAINS.steps() if step not in known], left_out)
+    return PutTables([], [])
 
 
 def _see_that_files_are_right(one: OneBackup, record: BackupRecord) -> None:
@@ -367,13 +380,12 @@ async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored
             done.problems.add(f"{blob.digest} is not in storage, and the backup has only listed it")
 
 
-async def _put_control(one: OneBackup, place: DatabasePlace, places: ServerPlaces, record: BackupRecord) -> list[str]:
-    """Put the control plane's tables where they belong; return the migrations that they lack."""
+async def _put_control(one: OneBackup, place: DatabasePlace, places: ServerPlaces, record: BackupRecord) -> PutTables:
+    """Put the control plane's tables where they belong."""
     if isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.control_sqlite, place)
-        return []
+        return PutTables([], [])
     assert places.control is not None  # noqa: S101 - there is a place
     assert record.control is not None  # noqa: S101 - as above
     pending = await asyncio.to_thread(make_control_tables, places.control, record.control.migrations)
-    await load_tables(place, one.control_tables)
-    return pending
+    return PutTables(pending, await load_tables(place, one.control_tables))

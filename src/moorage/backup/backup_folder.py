@@ -235,14 +235,11 @@ def open_file(path: Path) -> FileIO:
     Raises:
         OSError: it cannot be read, or is no file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a file", str(path))
-        return FileIO(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
+    reader = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    if stat.S_ISREG(os.fstat(reader.fileno()).st_mode):
+        return reader
+    reader.close()
+    raise OSError(errno.EINVAL, "it is not a file", str(path))
 
 
 def sync_folder(path: Path) -> None:

@@ -44,8 +44,8 @@ async def one_moment(
                 yield of_control, of_registry
                 return
         await asyncio.sleep(_PAUSE_S)
-    msg = "groups and projects are made and moved all the time, so that no moment was found for both databases"
-    raise BackupRefused(f"{msg}; give the command again")
+    msg = "groups and projects change all the time: no moment was found for both databases; give the command again"
+    raise BackupRefused(msg)
 
 
 async def _entered(stack: AsyncExitStack, place: DatabasePlace | None) -> Snapshot | None:

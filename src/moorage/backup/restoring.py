@@ -31,7 +31,7 @@ from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_da
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.json_notes import forget_note
-from moorage.storage.presence import Activity, Announcement, announce, others_at_work
+from moorage.storage.presence import Activity, Announcement, announce, living_others
 from moorage.storage.restore_note import RestoreNote
 from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
@@ -143,7 +143,7 @@ async def restore(
     control = _control_place(places, record)
     storage = places.storage(must_be_there=False)
     try:
-        async with _alone(storage) as presence:
+        async with alone(storage) as presence:
             back = _Restoring(folder, one, places, storage, record=record, reports=reports, check=presence.check)
             return await back.run(place, control)
     except OSError as exc:
@@ -298,7 +298,7 @@ def _named(place: DatabasePlace | None, control: DatabasePlace | None) -> str:
 
 
 @asynccontextmanager
-async def _alone(storage: StorageDriver) -> AsyncIterator[Announcement]:
+async def alone(storage: StorageDriver) -> AsyncIterator[Announcement]:
     """Be the only one who writes to the storage until the block ends.
 
     A second restore of the same backup would take what this one has written for its own, and write a database anew
@@ -306,10 +306,10 @@ async def _alone(storage: StorageDriver) -> AsyncIterator[Announcement]:
     """
     presence = await announce(storage, Activity.WRITING)
     try:
-        writers = await others_at_work(storage, Activity.WRITING, but=presence)
-        if writers:
+        others = await living_others(storage, but=presence)
+        if others:
             msg = (
-                f"a registry or another restore is at work on that storage: {', '.join(map(str, writers))}; stop it, or "
+                f"a registry or another restore is at work on that storage: {', '.join(map(str, others))}; stop it, or "
                 "wait for its end"
             )
             raise BackupRefused(msg)

@@ -22,10 +22,10 @@ from unit.backup.test_backups import write_config
 SECRET = "a-secret-of-tests-that-is-long-enough"
 
 
-def done(file: Path, *statements: str) -> list[str]:
+def done(file: Path, *statements: str, values: tuple[str, ...] = ()) -> list[str]:
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
         for statement in statements:
-            found = [str(row[0]) for row in connection.execute(statement)]
+            found = [str(row[0]) for row in connection.execute(statement, values)]
     return found
 
 
@@ -48,24 +48,34 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+INSERT = "INSERT INTO repositories (top_level_namespace_id, path, created_at) VALUES (1, ?, 0)"
+
+
+def took(folder: Path, path: str) -> None:
+    done(folder / "control.db", "INSERT INTO namespaces_takenpath VALUES (?)", values=(path,))
+
+
+def freed(folder: Path, path: str) -> None:
+    done(folder / "control.db", "DELETE FROM namespaces_takenpath WHERE path = ?", values=(path,))
+
+
 def made_at(folder: Path, path: str) -> None:
     """A group with a project is made, and pushed to."""
-    done(folder / "control.db", f"INSERT INTO namespaces_takenpath VALUES ('{path}')")
-    insert = "INSERT INTO repositories (top_level_namespace_id, path, created_at)"
-    done(folder / "moorage.db", f"{insert} VALUES (1, '{path}', 0)")
+    took(folder, path)
+    done(folder / "moorage.db", INSERT, values=(path,))
 
 
 def moved(folder: Path, old: str, new: str) -> None:
     """A group is moved with its images, by the steps of the control plane."""
-    done(folder / "control.db", f"INSERT INTO namespaces_takenpath VALUES ('{new}')")
-    done(folder / "moorage.db", f"UPDATE repositories SET path = '{new}' WHERE path = '{old}'")
-    done(folder / "control.db", f"DELETE FROM namespaces_takenpath WHERE path = '{old}'")
+    took(folder, new)
+    done(folder / "moorage.db", "UPDATE repositories SET path = ? WHERE path = ?", values=(new, old))
+    freed(folder, old)
 
 
 def deleted_at(folder: Path, path: str) -> None:
     """A group is deleted, its images first."""
-    done(folder / "moorage.db", f"DELETE FROM repositories WHERE path = '{path}'")
-    done(folder / "control.db", f"DELETE FROM namespaces_takenpath WHERE path = '{path}'")
+    done(folder / "moorage.db", "DELETE FROM repositories WHERE path = ?", values=(path,))
+    freed(folder, path)
 
 
 def backed_up(folder: Path) -> MadeBackup:

@@ -1,6 +1,10 @@
 """Two restores of the same backup onto the same places: only one of them writes there."""
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +12,11 @@ import pytest
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused
 from moorage.backup.blob_copies import BlobsBack
 from moorage.backup.places import read_targets
-from moorage.backup.restoring import Restored, restore
+from moorage.backup.restoring import Restored, alone, restore
 from moorage.storage import paths
+from moorage.storage.base import StorageDriver
+from moorage.storage.presence import Activity, others_at_work
+from support.bucket import Bucket
 from unit.backup.test_backups import NOBODY, Site, backups, make, site, store, write_config
 
 __all__ = ["backups", "site", "store"]
@@ -49,3 +56,32 @@ def test_a_restore_that_is_done_or_refused_leaves_nobody_at_work(
     with pytest.raises(BackupRefused, match="not empty"):
         asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
     assert list((config.parent / "storage" / paths.LOCK_FILES.lstrip("/")).iterdir()) == []
+
+
+async def announced(storage: StorageDriver, work: Activity, process: int) -> None:
+    path = paths.lock_file(f"{work.value}-0123456789abcdef")
+    await storage.put(path, f"{socket.gethostname()} process {process}".encode())
+
+
+@pytest.fixture
+def ended() -> int:
+    """The id of a process that is gone."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(60)
+    return process.pid
+
+
+async def test_a_restore_onto_a_bucket_does_not_wait_for_the_lease_of_one_that_was_killed(ended: int) -> None:
+    bucket = Bucket()
+    await announced(bucket, Activity.WRITING, ended)
+    async with alone(bucket) as presence:
+        assert [other.path for other in await others_at_work(bucket, Activity.WRITING)] == [presence.path]
+
+
+@pytest.mark.parametrize("work", list(Activity))
+async def test_nobody_else_is_at_work_beside_a_restore(work: Activity) -> None:
+    bucket = Bucket()
+    await announced(bucket, work, os.getppid())
+    with pytest.raises(BackupRefused, match="at work on that storage"):
+        async with alone(bucket):
+            pytest.fail("it has begun")

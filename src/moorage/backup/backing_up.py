@@ -27,10 +27,10 @@ from moorage.backup.garbage_hold import claims_ended, garbage_held
 from moorage.backup.kept_files import keep
 from moorage.backup.link_files import LinkFilesOut, blobs_in_storage
 from moorage.backup.one_moment import Snapshot, one_moment
-from moorage.backup.places import ServerPlaces
+from moorage.backup.places import ServerPlaces, see_that_they_are_two
 from moorage.backup.sqlite_copies import SqliteSnapshot, sqlite_blobs, sqlite_rows
 from moorage.gc.offline.offline_run import in_parallel
-from moorage.sql.database_place import DatabasePlace, PostgresSettings
+from moorage.sql.database_place import DatabasePlace
 from moorage.starting.database_choice import database_beside
 from moorage.storage.base import StorageDriver
 from moorage.wiring.storage import local_folder
@@ -108,7 +108,8 @@ class _Making:
         began, started_at = time.monotonic(), datetime.now(UTC)
         self._reports.begins(DATABASE_BAR, 2)
         of_control = None if self._places.control is None else self._places.control_database()
-        _see_that_they_are_two(of_control, place)
+        if not isinstance(of_control, Path):  # A file is copied whole.
+            see_that_they_are_two(of_control, place)
         async with one_moment(of_control, place) as (control_snapshot, registry_snapshot):
             control = await self._control(control_snapshot)
             self._reports.advanced(DATABASE_BAR)
@@ -193,18 +194,6 @@ class _Making:
 
         await in_parallel(self._to.blobs(), copy, limit=PARALLEL_BLOBS)
         return out.sums
-
-
-def _see_that_they_are_two(control: DatabasePlace | None, registry: DatabasePlace | None) -> None:
-    """Refuse one database for both: whose a table is cannot be told, so that no restore could bring it back."""
-    if isinstance(control, PostgresSettings) and isinstance(registry, PostgresSettings):
-        first, second = control.of_primary(), registry.of_primary()
-        if (first.host, first.port, first.dbname) == (second.host, second.port, second.dbname):
-            msg = (
-                f"registry and control plane are in one database, {first.dbname} on {first.host}, which could not be "
-                "brought back: give each a database of its own, or take pg_dump for it"
-            )
-            raise BackupRefused(msg)
 
 
 async def _sqlite_half(snapshot: SqliteSnapshot, target: Path, migrations: str) -> HalfRecord:

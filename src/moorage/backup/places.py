@@ -146,3 +146,25 @@ def kind_of(place: DatabasePlace | None) -> StoreKind:
     if place is None:
         return "layout"
     return "sqlite" if isinstance(place, Path) else "postgresql"
+
+
+def see_that_they_are_two(control: DatabasePlace | None, registry: DatabasePlace | None) -> None:
+    """Refuse one database for both: whose a table is cannot be told, and a second file would replace the first.
+
+    Raises:
+        BackupRefused: it is one.
+    """
+    if control is None or registry is None or _named(control) != _named(registry):
+        return
+    msg = (
+        f"registry and control plane are in one database, {_named(registry)}, which could not be brought back: give "
+        "each a database of its own"
+    )
+    raise BackupRefused(msg)
+
+
+def _named(place: DatabasePlace) -> str:
+    if isinstance(place, Path):
+        return str(place.resolve())
+    primary = place.of_primary()
+    return f"{primary.dbname} on {primary.host}:{primary.port}"

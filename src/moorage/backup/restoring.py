@@ -19,7 +19,7 @@ from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
 from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
 from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
-from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets
+from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets, see_that_they_are_two
 from moorage.backup.postgres_copies import load_tables, tables_of
 from moorage.backup.sqlite_copies import put_sqlite
 from moorage.errors import BackendError, PathUnknown
@@ -141,6 +141,7 @@ async def restore(
     await asyncio.to_thread(_see_that_files_are_right, one, record)
     place = _registry_place(places, record)
     control = _control_place(places, record)
+    see_that_they_are_two(control, place)
     storage = places.storage(must_be_there=False)
     try:
         async with alone(storage) as presence:

@@ -13,7 +13,8 @@ import pytest
 from moorage.backup import one_moment
 from moorage.backup.backing_up import MadeBackup, make_backup
 from moorage.backup.backup_folder import BackupFolder, BackupRefused
-from moorage.backup.places import read_places
+from moorage.backup.places import read_places, read_targets
+from moorage.backup.restoring import restore
 from moorage.backup.sqlite_copies import SqliteSnapshot, sqlite_snapshot
 from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.work.reports import WorkReports
@@ -147,3 +148,14 @@ def test_paths_that_change_all_the_time_end_a_backup_with_what_to_do(
     monkeypatch.setattr(one_moment, "_PAUSE_S", 0)
     with pytest.raises(BackupRefused, match="no moment was found for both databases; give the command again"):
         backed_up(folder)
+
+
+def test_one_file_for_both_databases_is_refused_before_one_is_written_over_the_other(folder: Path) -> None:
+    made, after = backed_up(folder), folder / "after"
+    config = write_config(after, "sqlite")
+    database = {"sqlite": str(after / "storage" / ".." / "moorage.db")}
+    (after / "control.yml").write_text(json.dumps({"secret": SECRET, "log": "text", "database": database}))
+    places = read_targets(config, None)
+    with pytest.raises(BackupRefused, match=r"registry and control plane are in one database, .*moorage\.db"):
+        asyncio.run(restore(BackupFolder(folder / "b"), made.backup, places, record=made.record, reports=WorkReports()))
+    assert not (after / "moorage.db").exists()

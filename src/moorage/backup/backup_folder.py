@@ -34,6 +34,7 @@ from pathlib import Path
 
 from moorage.errors import MoorageError
 from moorage.oci.digests import Digest
+from moorage.wiring.backup_sources import open_at_once
 
 _NAME = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?")
 _PRIVATE = 0o700
@@ -235,7 +236,7 @@ def open_file(path: Path) -> FileIO:
     Raises:
         OSError: it cannot be read, or is no file.
     """
-    reader = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    reader = open_at_once(path)
     if stat.S_ISREG(os.fstat(reader.fileno()).st_mode):
         return reader
     reader.close()

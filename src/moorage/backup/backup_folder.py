@@ -188,7 +188,7 @@ class BackupFolder:
             BackupRefused: somebody does.
             OSError: it cannot be used.
         """
-        self.path.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+        make_folder(self.path, mode=_PRIVATE)
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -221,9 +221,11 @@ class BackupFolder:
     def finish(self, name: str) -> OneBackup:
         """Give the backup its name, in one step."""
         target = OneBackup(self.path / name)
-        for folder in [self.path, *(self.path / "blobs").glob("*"), *(self.path / "blobs").glob("*/*")]:
+        blobs = self.path / "blobs"
+        of_blobs = [blobs, *blobs.glob("*"), *blobs.glob("*/*")]
+        of_backup = [Path(name) for name, _, _ in os.walk(self.unfinished.path)]
+        for folder in (self.path, *of_blobs, *of_backup):
             sync_folder(folder)
-        sync_folder(self.unfinished.path)
         self.unfinished.path.rename(target.path)
         sync_folder(self.path)
         shutil.rmtree(self.partial, ignore_errors=True)
@@ -250,3 +252,15 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it, unless they are there; their names are durable on return.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=mode)
+    for each in made:
+        sync_folder(each.parent)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage.atomic_writes import write_whole
+from moorage.backup.backup_folder import make_folder
 from moorage.backup.backup_record import KeptFile
 from moorage.config import Config, HtpasswdAuth, TokenAuth
 from moorage.config.sections.storage_gcs import GCSSection
@@ -114,7 +115,7 @@ def put_back(kept: Sequence[KeptFile], source: Path, *, was: Path, now: Path) ->
         target = now / Path(each.was).relative_to(was)
         if target.exists():
             continue  # It was put back whole, by a restore that was ended before it was done.
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(target.parent, mode=0o700)
         content = (source / each.file).read_bytes()
         if each.key in ("config.yml", "control.yml"):
             content = content.replace(f"{was}/".encode(), f"{now}/".encode())

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.backup.backup_folder import BackupRefused
+from moorage.backup.backup_folder import BackupRefused, make_folder
 from moorage.backup.backup_record import StoreKind, is_inside
 from moorage.backup.kept_files import named_by_control, named_by_registry
 from moorage.config import Config
@@ -64,7 +64,7 @@ class ServerPlaces:
         if root is not None and not root.is_dir():
             if must_be_there:
                 raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", f"there is no folder {root}")])
-            root.mkdir(parents=True)
+            make_folder(root.absolute())
         return storage_driver(self.config)
 
     def control_database(self) -> DatabasePlace:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
+from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup, make_folder
 from moorage.backup.backup_record import BackupRecord, digest_of_record, is_inside, record_of
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
 from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
@@ -91,7 +91,7 @@ def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> Server
         raise BackupRefused(msg)
     kept = {each.file: record.files[each.file] for each in record.kept}
     _see_that_files_are_right(one, record.model_copy(update={"files": kept}))
-    now.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(now, mode=0o700)
     write_whole(mark, begun.encode())
     put_back(record.kept, one.path, was=Path(record.folder), now=now)
     has_control = any(each.key == CONTROL_FILE for each in record.kept)

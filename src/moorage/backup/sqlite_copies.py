@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupBlob, BackupRefused, sync_folder
+from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder, sync_folder
 from moorage.wiring.backup_sources import digest_of
 
 _BLOBS = "SELECT digest, size, missing_since IS NOT NULL FROM blobs ORDER BY digest"
@@ -86,7 +86,7 @@ def put_sqlite(source: Path, target: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent.absolute())
     fresh = target.with_name(f".{target.name}.restored")
     write_whole(fresh, b"")
     with source.open("rb") as reader, fresh.open("wb") as writer:

@@ -1,4 +1,4 @@
-"""Every name of a backup is durable before the backup has its own: a power cut takes nothing out of what looks whole."""
+"""Every name of a backup is durable before the backup has its own: a power cut takes nothing out of what is whole."""
 
 import asyncio
 import os
@@ -21,21 +21,25 @@ def folders_of(path: Path) -> Iterator[tuple[int, str]]:
         yield Path(name).stat().st_ino, str(Path(name).relative_to(path))
 
 
-def test_each_folder_of_a_backup_is_synced(site: Site, backups: BackupFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    sync, synced = os.fsync, set[int]()
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The numbers of files and folders that were made durable."""
+    sync, numbers = os.fsync, set[int]()
 
     def noted(descriptor: int) -> None:
         sync(descriptor)
-        synced.add(os.fstat(descriptor).st_ino)
+        numbers.add(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(os, "fsync", noted)
+    return numbers
+
+
+def test_each_folder_of_a_backup_is_synced(site: Site, backups: BackupFolder, synced: set[int]) -> None:
     make(site, backups)
     assert [name for number, name in folders_of(backups.path) if number not in synced] == []
 
 
-def test_the_folders_of_tables_are_synced_as_well(backups: BackupFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    sync, synced = os.fsync, set[int]()
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (sync(descriptor), synced.add(os.fstat(descriptor).st_ino)))
+def test_the_folders_of_tables_are_synced_as_well(backups: BackupFolder, synced: set[int]) -> None:
     with backups.held():
         made = backups.begin()
         for folder in (made.registry_tables, made.control_tables):
@@ -48,11 +52,9 @@ def test_the_folders_of_tables_are_synced_as_well(backups: BackupFolder, monkeyp
 
 @pytest.mark.parametrize("site", ["sqlite"], indirect=True)
 def test_each_folder_that_a_restore_makes_is_synced_and_has_its_name_synced(
-    site: Site, backups: BackupFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, backups: BackupFolder, tmp_path: Path, synced: set[int]
 ) -> None:
     made, into = make(site, backups), tmp_path / "new" / "after"
-    sync, synced = os.fsync, set[int]()
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (sync(descriptor), synced.add(os.fstat(descriptor).st_ino)))
     places = put_files_back(made.backup, made.record, into)
     asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
     end_files(into)

@@ -60,4 +60,4 @@ async def _same_paths(place: DatabasePlace, then: Snapshot) -> bool:
     """Return whether the paths are by now those of a snapshot."""
     async with AsyncExitStack() as stack:
         now = await _entered(stack, place)
-        return now is None or await now.column(_PATHS) == await then.column(_PATHS)
+        return now is None or await now.sum_of(_PATHS) == await then.sum_of(_PATHS)

@@ -4,6 +4,7 @@ The tables' shape is not in them: it is that of the migrations, which a restore 
 """
 
 import contextlib
+import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -91,6 +92,13 @@ class PostgresSnapshot:
     async def column(self, query: str) -> list[str]:
         """Return the first column of a result as texts."""
         return [str(row[0]) for row in await self._connection.fetch(query)]
+
+    async def sum_of(self, query: str) -> str:
+        """Return a digest of the first column of a result, however long that is."""
+        hasher = hashlib.sha256()
+        async for row in self._connection.cursor(query, prefetch=_FETCHED):
+            hasher.update(str(row[0]).encode() + b"\n")
+        return hasher.hexdigest()
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -42,6 +43,14 @@ class SqliteSnapshot:
         """
         return await asyncio.to_thread(self._column, query)
 
+    async def sum_of(self, query: str) -> str:
+        """Return a digest of the first column of a result, however long that is.
+
+        Raises:
+            BackupRefused: it cannot be read.
+        """
+        return await asyncio.to_thread(self._sum_of, query)
+
     def _copy(self, target: Path) -> None:
         write_whole(target, b"")  # For its owner only.
         try:
@@ -54,8 +63,18 @@ class SqliteSnapshot:
             raise _unreadable(self._source, exc) from exc
 
     def _column(self, query: str) -> list[str]:
+        return list(self._texts(query))
+
+    def _sum_of(self, query: str) -> str:
+        hasher = hashlib.sha256()
+        for text in self._texts(query):
+            hasher.update(text.encode() + b"\n")
+        return hasher.hexdigest()
+
+    def _texts(self, query: str) -> Iterator[str]:
         try:
-            return [str(row[0]) for row in self._reader.execute(query)]
+            for row in self._reader.execute(query):
+                yield str(row[0])
         except sqlite3.Error as exc:
             raise _unreadable(self._source, exc) from exc
 

@@ -8,7 +8,7 @@ it may be ended at any moment and done again, and while the registry goes on ser
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from moorage.errors import MoorageError
@@ -22,7 +22,7 @@ from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.locks import Lock
-from moorage.storage.presence import Activity, announce, others_at_work
+from moorage.storage.presence import Activity, announce, living_others, others_at_work
 from moorage.storage.restore_note import RestoreNote
 from moorage.storage.walk import repository_folders
 
@@ -66,6 +66,7 @@ class Export:
         self._database = database
         self._options = options
         self._teller = teller
+        self._check: Callable[[], None] = lambda: None
 
     async def run(self) -> Exported:
         """Export, and do what else is wished for.
@@ -74,8 +75,10 @@ class Export:
             ExportRefused: it would not be safe.
             BackendError: storage or the database failed; what was done until then is kept.
         """
-        await self._refuse()
         async with contextlib.AsyncExitStack() as stack:
+            if not self._options.dry_run:
+                self._check = await self._alone(stack)
+            await self._refuse()
             if self._options.switches and not self._options.dry_run:
                 ours = await announce(self._storage, Activity.COLLECTING)
                 stack.push_async_callback(ours.close)
@@ -91,6 +94,19 @@ class Export:
                 await locks.write(self._storage, Lock.FILESYSTEM)
                 await locks.remove(self._storage, Lock.DATABASE)
         return Exported(writer=writer, verified=verified, is_switched=is_switched)
+
+    async def _alone(self, stack: contextlib.AsyncExitStack) -> Callable[[], None]:
+        """Keep other exports away until the end, also from a switch; return the check that they still see us.
+
+        After a switch link files are pushed to: an export that had begun before would remove that again.
+        """
+        ours = await announce(self._storage, Activity.EXPORTING)
+        stack.push_async_callback(ours.close)
+        others = await living_others(self._storage, but=ours, works=[Activity.EXPORTING])
+        if others:
+            msg = f"another export is at work on this storage: {', '.join(map(str, others))}; wait for its end"
+            raise ExportRefused(msg)
+        return ours.check
 
     async def _refuse(self) -> None:
         """Refuse a database that is not that of the storage: the link files of others would be removed."""
@@ -128,6 +144,7 @@ class Export:
         for part in (REPOSITORIES, TAGS):
             self._teller.reports.begins(part if changes else f"{part}, compared", None)
         async for name in self._names():
+            self._check()
             await RepositoryExport(self._storage, self._database, name, self._teller).run(writer)
             writer.counts.repositories += 1
             self._teller.reports.advanced(REPOSITORIES)
@@ -153,6 +170,7 @@ class Export:
         await self._remove_unknown(writer, batch)
 
     async def _remove_unknown(self, writer: LinkWriter, names: Sequence[RepositoryName]) -> None:
+        self._check()
         known = await self._database.are_repositories([name.text for name in names])
         unknown = [name for name in names if name.text not in known]
         folders = [folder(name) for name in unknown for folder in (paths.manifests, paths.layers)]

@@ -18,6 +18,7 @@ import math
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Self
@@ -38,6 +39,8 @@ class Activity(Enum):
     """Collecting garbage offline, relying on nobody to write."""
     BACKING_UP = "backing-up"
     """Copying blobs, relying on nobody to remove them."""
+    EXPORTING = "exporting"
+    """Making link files what a database says, relying on nobody to serve them yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +145,15 @@ async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announc
     return found
 
 
-async def living_others(storage: StorageDriver, *, but: Announcement) -> list[Presence]:
-    """List the others that do anything there; what killed processes of this machine have left goes at once.
+async def living_others(
+    storage: StorageDriver, *, but: Announcement, works: Iterable[Activity] = Activity
+) -> list[Presence]:
+    """List the others that do any of *works* there; what killed processes of this machine have left goes at once.
 
     Raises:
         StorageUnavailable: that cannot be found out.
     """
-    found = [each for work in Activity for each in await others_at_work(storage, work, but=but)]
+    found = [each for work in works for each in await others_at_work(storage, work, but=but)]
     return [each for each in found if not await _was_killed(storage, each)]
 
 

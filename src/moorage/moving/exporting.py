@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from moorage.errors import MoorageError
 from moorage.metadata.exports import ExportStore
 from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.alone import keep_others_away
 from moorage.moving.link_writing import LinkWriter
 from moorage.moving.outcome import Teller
 from moorage.moving.repository_export import TAGS, RepositoryExport
@@ -22,7 +23,7 @@ from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.locks import Lock
-from moorage.storage.presence import Activity, announce, living_others, others_at_work
+from moorage.storage.presence import Activity, announce, others_at_work
 from moorage.storage.restore_note import RestoreNote
 from moorage.storage.walk import repository_folders
 
@@ -77,7 +78,7 @@ class Export:
         """
         async with contextlib.AsyncExitStack() as stack:
             if not self._options.dry_run:
-                self._check = await self._alone(stack)
+                self._check = await keep_others_away(stack, self._storage, refused=ExportRefused)
             await self._refuse()
             if self._options.switches and not self._options.dry_run:
                 ours = await announce(self._storage, Activity.COLLECTING)
@@ -94,19 +95,6 @@ class Export:
                 await locks.write(self._storage, Lock.FILESYSTEM)
                 await locks.remove(self._storage, Lock.DATABASE)
         return Exported(writer=writer, verified=verified, is_switched=is_switched)
-
-    async def _alone(self, stack: contextlib.AsyncExitStack) -> Callable[[], None]:
-        """Keep other exports away until the end, also from a switch; return the check that they still see us.
-
-        After a switch link files are pushed to: an export that had begun before would remove that again.
-        """
-        ours = await announce(self._storage, Activity.EXPORTING)
-        stack.push_async_callback(ours.close)
-        others = await living_others(self._storage, but=ours, works=[Activity.EXPORTING])
-        if others:
-            msg = f"another export is at work on this storage: {', '.join(map(str, others))}; wait for its end"
-            raise ExportRefused(msg)
-        return ours.check
 
     async def _refuse(self) -> None:
         """Refuse a database that is not that of the storage: the link files of others would be removed."""

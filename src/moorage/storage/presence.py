@@ -39,8 +39,8 @@ class Activity(Enum):
     """Collecting garbage offline, relying on nobody to write."""
     BACKING_UP = "backing-up"
     """Copying blobs, relying on nobody to remove them."""
-    EXPORTING = "exporting"
-    """Making link files what a database says, relying on nobody to serve them yet."""
+    MOVING = "moving"
+    """Taking images from link files into a database, or back, relying on nobody else to do so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ async def test_what_is_pushed_after_a_switch_is_not_removed_by_an_export_that_be
 
     await export(database, database=Slow(database, meanwhile))
     if refused:
-        assert "another export is at work on this storage" in refused[0]
+        assert "another import or export is at work on this storage" in refused[0]
         await switch_and_push(database)
     after = layout(database.links.storage)
     assert await tag_names(after, NEW) == ["new"]
@@ -63,12 +63,12 @@ async def test_an_export_is_at_work_until_it_has_ended_and_a_dry_run_is_not(data
     found = list[int]()
 
     async def meanwhile() -> None:
-        found.append(len(await others_at_work(database.links.storage, Activity.EXPORTING)))
+        found.append(len(await others_at_work(database.links.storage, Activity.MOVING)))
 
     await export(database, database=Slow(database, meanwhile))
     await export(database, database=Slow(database, meanwhile), dry_run=True)
     assert found == [1, 0]
-    assert await others_at_work(database.links.storage, Activity.EXPORTING) == []
+    assert await others_at_work(database.links.storage, Activity.MOVING) == []
 
 
 async def test_an_export_runs_beside_a_registry_and_not_beside_another(database: Mover) -> None:
@@ -76,8 +76,8 @@ async def test_an_export_runs_beside_a_registry_and_not_beside_another(database:
     writing = await announce(storage, Activity.WRITING)
     await export(database)
     await writing.close()
-    exporting = await announce(storage, Activity.EXPORTING)
-    with pytest.raises(ExportRefused, match="another export is at work on this storage"):
+    exporting = await announce(storage, Activity.MOVING)
+    with pytest.raises(ExportRefused, match="another import or export is at work on this storage"):
         await export(database)
     await export(database, dry_run=True)
     await exporting.close()

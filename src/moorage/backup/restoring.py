@@ -21,7 +21,7 @@ from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
 from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets, see_that_they_are_two
 from moorage.backup.postgres_copies import load_tables, tables_of
-from moorage.backup.sqlite_copies import put_sqlite
+from moorage.backup.sqlite_copies import put_sqlite, see_that_no_file_is_left
 from moorage.errors import BackendError, PathUnknown
 from moorage.gc.offline.offline_run import batched, in_parallel
 from moorage.metadata.schema.chains import CHAINS, Chains
@@ -37,8 +37,6 @@ from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 _MARK = ".restoring"
-_LOGS = ("-wal", "-journal")
-"""Ends of the names of the files that SQLite has beside a database."""
 _PARALLEL_LINKS = 16
 _STATS = 500
 _SHOWN = 5
@@ -191,6 +189,8 @@ class _Restoring:
         else:
             await _look_for_blobs(self._one, storage, self._done)
         self._check()  # Else another restore may have begun beside this one, or have ended and be served.
+        if begun is None:  # Hours have gone by: a control plane may have been started.
+            await _see_that_databases_are_empty(place, control)
         if control is not None and not note.has_control:
             self._done.control_lacks, left_out = await _put_control(self._one, control, self._places, record)
             self._done.left_out += left_out
@@ -342,9 +342,13 @@ async def _see_that_all_is_empty(
                 "Name an empty folder or bucket, or empty this one by hand"
             )
             raise BackupRefused(msg)
+    await _see_that_databases_are_empty(place, control)
+
+
+async def _see_that_databases_are_empty(place: DatabasePlace | None, control: DatabasePlace | None) -> None:
     for which, where in (("registry", place), ("control plane", control)):
         if isinstance(where, Path):
-            _see_that_no_file_is_left(which, where)
+            see_that_no_file_is_left(where)
         if isinstance(where, PostgresSettings):
             tables = await tables_of(where)
             if tables:
@@ -353,14 +357,6 @@ async def _see_that_all_is_empty(
                     "createdb, and name that"
                 )
                 raise BackupRefused(msg)
-
-
-def _see_that_no_file_is_left(which: str, where: Path) -> None:
-    # SQLite would take what a log has, which a killed server left, for changes of the database that is brought back.
-    for path in (where, *(where.with_name(f"{where.name}{end}") for end in _LOGS)):
-        if path.exists() and path.stat().st_size:
-            msg = f"{path} is not empty: name a file that is not there yet for the {which}, or move this one away"
-            raise BackupRefused(msg)
 
 
 async def _has_names(storage: StorageDriver, folder: str) -> bool:

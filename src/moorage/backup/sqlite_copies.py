@@ -11,10 +11,13 @@ from pathlib import Path
 
 from moorage.atomic_writes import write_whole
 from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder, sync_folder
+from moorage.backup.backup_record import record_of
 from moorage.wiring.backup_sources import digest_of
 
 _BLOBS = "SELECT digest, size, missing_since IS NOT NULL FROM blobs ORDER BY digest"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+_LOGS = ("-wal", "-journal")
+"""Ends of the names of the files that SQLite has beside a database."""
 _PROBLEMS = 20
 _TIMEOUT_S = 30.0
 
@@ -99,12 +102,29 @@ def sqlite_snapshot(source: Path) -> Iterator[SqliteSnapshot]:
         yield SqliteSnapshot(source, reader)
 
 
+def see_that_no_file_is_left(target: Path) -> None:
+    """Refuse a place for a database where there is one, or the log of one.
+
+    Raises:
+        BackupRefused: there is.
+    """
+    # SQLite would take what a log has, which a killed server left, for changes of the database that is brought back.
+    for path in (target, *(target.with_name(f"{target.name}{end}") for end in _LOGS)):
+        if path.exists() and path.stat().st_size:
+            msg = f"{path} is not empty: name a file that is not there yet, or move this one away"
+            raise BackupRefused(msg)
+
+
 def put_sqlite(source: Path, target: Path) -> None:
     """Put a copy where a server is going to look for it: whole or not at all, durable.
 
     Raises:
+        BackupRefused: something else has come there.
         OSError: it cannot be written.
     """
+    if target.exists() and record_of(target) == record_of(source):
+        return  # By a restore that was ended right afterwards.
+    see_that_no_file_is_left(target)
     make_folder(target.parent.absolute())
     fresh = target.with_name(f".{target.name}.restored")
     write_whole(fresh, b"")

@@ -1,14 +1,12 @@
 """The making of a backup while everything runs.
 
-The order is what keeps it whole: garbage collection is held; then the databases are copied, each as it is at one
-moment, the control plane's first, so that no account knows of an image that the backup does not have; then the blobs
-that the registry's copy names. A blob is in storage before a row names it, and stays while collection is held. See
-ADR 0093.
+The order is what keeps it whole: garbage collection is held; then the databases are copied, both as they are at one
+moment, so that each image is where its project is; then the blobs that the registry's copy names. A blob is in storage
+before a row names it, and stays while collection is held. See ADR 0093 and ADR 0188.
 """
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,9 +26,9 @@ from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsOut, CopyS
 from moorage.backup.garbage_hold import claims_ended, garbage_held
 from moorage.backup.kept_files import keep
 from moorage.backup.link_files import LinkFilesOut, blobs_in_storage
-from moorage.backup.places import ServerPlaces, kind_of
-from moorage.backup.postgres_copies import postgres_snapshot
-from moorage.backup.sqlite_copies import copy_sqlite, sqlite_blobs, sqlite_rows
+from moorage.backup.one_moment import Snapshot, one_moment
+from moorage.backup.places import ServerPlaces, see_that_they_are_two
+from moorage.backup.sqlite_copies import SqliteSnapshot, sqlite_blobs, sqlite_rows
 from moorage.gc.offline.offline_run import in_parallel
 from moorage.sql.database_place import DatabasePlace
 from moorage.starting.database_choice import database_beside
@@ -109,9 +107,13 @@ class _Making:
         """Make it."""
         began, started_at = time.monotonic(), datetime.now(UTC)
         self._reports.begins(DATABASE_BAR, 2)
-        control = await self._control()
-        self._reports.advanced(DATABASE_BAR)
-        registry = await self._registry(place)
+        of_control = None if self._places.control is None else self._places.control_database()
+        if not isinstance(of_control, Path):  # A file is copied whole.
+            see_that_they_are_two(of_control, place)
+        async with one_moment(of_control, place) as (control_snapshot, registry_snapshot):
+            control = await self._control(control_snapshot)
+            self._reports.advanced(DATABASE_BAR)
+            registry = await self._registry(registry_snapshot)
         self._reports.advanced(DATABASE_BAR)
         home = self._home()
         kept = keep(self._places.named_files(), self._to.files)
@@ -125,7 +127,7 @@ class _Making:
             registry=registry,
             control=control,
             folder=str(home),
-            is_one_folder=self._places.config_file is not None and self._places.is_below(home),
+            is_one_folder=self._places.config_file is not None and self._places.outside(home) is None,
             kept=kept,
             variables=sorted(name for name in os.environ if name.startswith(_PREFIXES)),
             blobs=BlobsRecord(
@@ -147,35 +149,32 @@ class _Making:
         file = self._places.config_file
         return Path.cwd() if file is None else file.parent
 
-    async def _control(self) -> HalfRecord | None:
-        if self._places.control is None:
+    async def _control(self, snapshot: Snapshot | None) -> HalfRecord | None:
+        if snapshot is None:
             return None
-        place = self._places.control_database()
-        if isinstance(place, Path):
-            return await asyncio.to_thread(_sqlite_half, place, self._to.control_sqlite, _CONTROL_MIGRATIONS)
-        async with postgres_snapshot(place) as snapshot:
-            rows = await snapshot.copy_tables(self._to.control_tables)
-            return HalfRecord(kind="postgresql", rows=rows, migrations=await snapshot.column(_CONTROL_MIGRATIONS))
+        if isinstance(snapshot, SqliteSnapshot):
+            return await _sqlite_half(snapshot, self._to.control_sqlite, _CONTROL_MIGRATIONS)
+        rows = await snapshot.copy_tables(self._to.control_tables)
+        return HalfRecord(kind="postgresql", rows=rows, migrations=await snapshot.column(_CONTROL_MIGRATIONS))
 
-    async def _registry(self, place: DatabasePlace | None) -> HalfRecord:
+    async def _registry(self, snapshot: Snapshot | None) -> HalfRecord:
         with self._to.blob_list.open("x", encoding="ascii") as out:
             add = self._adder(out.write)
-            if place is None:
+            if snapshot is None:
                 links = LinkFilesOut(self._storage)
                 await links.copy(self._to.links)
                 async for blob in blobs_in_storage(self._storage):
                     add(blob)
-                return HalfRecord(kind=kind_of(place), rows={"links": links.count})
-            if isinstance(place, Path):
-                half = await asyncio.to_thread(_sqlite_half, place, self._to.registry_sqlite, _MIGRATIONS)
+                return HalfRecord(kind="layout", rows={"links": links.count})
+            if isinstance(snapshot, SqliteSnapshot):
+                half = await _sqlite_half(snapshot, self._to.registry_sqlite, _MIGRATIONS)
                 for blob in sqlite_blobs(self._to.registry_sqlite):
                     add(blob)
                 return half
-            async with postgres_snapshot(place) as snapshot:
-                rows = await snapshot.copy_tables(self._to.registry_tables)
-                async for blob in snapshot.blobs():
-                    add(blob)
-                return HalfRecord(kind="postgresql", rows=rows, migrations=await snapshot.column(_MIGRATIONS))
+            rows = await snapshot.copy_tables(self._to.registry_tables)
+            async for blob in snapshot.blobs():
+                add(blob)
+            return HalfRecord(kind="postgresql", rows=rows, migrations=await snapshot.column(_MIGRATIONS))
 
     def _adder(self, write: Callable[[str], object]) -> Callable[[BackupBlob], None]:
         def add(blob: BackupBlob) -> None:
@@ -197,14 +196,7 @@ class _Making:
         return out.sums
 
 
-def _sqlite_half(source: Path, target: Path, migrations: str) -> HalfRecord:
-    if not source.exists():
-        msg = f"there is no {source}"
-        raise BackupRefused(msg)
-    copy_sqlite(source, target)
-    connection = sqlite3.connect(target)
-    try:
-        names = [str(row[0]) for row in connection.execute(migrations)]
-    finally:
-        connection.close()
-    return HalfRecord(kind="sqlite", rows=sqlite_rows(target), migrations=names)
+async def _sqlite_half(snapshot: SqliteSnapshot, target: Path, migrations: str) -> HalfRecord:
+    await snapshot.copy(target)
+    rows = await asyncio.to_thread(sqlite_rows, target)
+    return HalfRecord(kind="sqlite", rows=rows, migrations=await snapshot.column(migrations))

@@ -4,7 +4,7 @@
 
     DIR/
     ├── lock                        held by the process that makes a backup there
-    ├── blobs/<algorithm>/ab/<hex>  every blob that some backup has
+    ├── blobs/<algorithm>/ab/<hex>  every blob that some backup has; <hex>.damaged: what a trial found to be another
     ├── partial/                    blobs on their way, emptied at each start
     ├── unfinished/                 the backup that is being made, begun anew at each start
     └── 20261129T170000Z/           a backup: it has this name once it is whole
@@ -19,18 +19,22 @@ All of it is for its owner only: there are secrets in it.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
 
 from moorage.errors import MoorageError
 from moorage.oci.digests import Digest
+from moorage.wiring.backup_sources import open_at_once
 
 _NAME = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?")
 _PRIVATE = 0o700
@@ -121,7 +125,7 @@ class OneBackup:
             BackupRefused: a line is not one of a list.
             OSError: it cannot be read.
         """
-        with self.blob_list.open(encoding="utf-8", errors="replace") as lines:
+        with TextIOWrapper(BufferedReader(open_file(self.blob_list)), encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 yield BackupBlob.of_line(line)
 
@@ -145,6 +149,15 @@ class BackupFolder:
     def blob(self, digest: Digest) -> Path:
         """Return the file of a blob."""
         return self.path / "blobs" / digest.algorithm / digest.encoded[:2] / digest.encoded
+
+    def set_aside(self, digest: Digest) -> None:
+        """Give a damaged blob another name, so that the next backup copies it again; its bytes stay.
+
+        Raises:
+            OSError: it cannot be renamed.
+        """
+        path = self.blob(digest)
+        path.rename(path.with_name(f"{path.name}.damaged"))
 
     def names(self) -> list[str]:
         """Return the names of the backups that are whole, oldest first."""
@@ -175,7 +188,7 @@ class BackupFolder:
             BackupRefused: somebody does.
             OSError: it cannot be used.
         """
-        self.path.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+        make_folder(self.path, mode=_PRIVATE)
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -208,13 +221,28 @@ class BackupFolder:
     def finish(self, name: str) -> OneBackup:
         """Give the backup its name, in one step."""
         target = OneBackup(self.path / name)
-        for folder in [self.path, *(self.path / "blobs").glob("*"), *(self.path / "blobs").glob("*/*")]:
+        blobs = self.path / "blobs"
+        of_blobs = [blobs, *blobs.glob("*"), *blobs.glob("*/*")]
+        of_backup = [Path(name) for name, _, _ in os.walk(self.unfinished.path)]
+        for folder in (self.path, *of_blobs, *of_backup):
             sync_folder(folder)
-        sync_folder(self.unfinished.path)
         self.unfinished.path.rename(target.path)
         sync_folder(self.path)
         shutil.rmtree(self.partial, ignore_errors=True)
         return target
+
+
+def open_file(path: Path) -> FileIO:
+    """Open a file of a backup; a pipe or a device in its place is not waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
+    reader = open_at_once(path)
+    if stat.S_ISREG(os.fstat(reader.fileno()).st_mode):
+        return reader
+    reader.close()
+    raise OSError(errno.EINVAL, "it is not a file", str(path))
 
 
 def sync_folder(path: Path) -> None:
@@ -224,3 +252,15 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it, unless they are there; their names are durable on return.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=mode)
+    for each in made:
+        sync_folder(each.parent)

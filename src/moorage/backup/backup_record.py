@@ -3,13 +3,13 @@
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupRefused
+from moorage.backup.backup_folder import BackupRefused, open_file
 
 RECORD_FORMAT: Literal[1] = 1
 _CHUNK_BYTES = 1 << 20
@@ -94,10 +94,11 @@ def read_record(path: Path) -> BackupRecord:
     """Read a record.
 
     Raises:
-        BackupRefused: it is none, was changed, or is of a newer Moorage.
+        BackupRefused: it is none, was changed, is of a newer Moorage, or names files outside.
     """
     try:
-        document = json.loads(path.read_bytes())
+        with open_file(path) as stream:
+            document = json.loads(stream.readall())
         content = document["backup"]
         is_right = document["sha256"] == _digest_of(content)
     except OSError as exc:
@@ -110,10 +111,26 @@ def read_record(path: Path) -> BackupRecord:
         msg = f"{path} is damaged: its digest is not the one that it was written with"
         raise BackupRefused(msg)
     try:
-        return BackupRecord.model_validate(content)
+        record = BackupRecord.model_validate(content)
     except ValidationError as exc:
         msg = f"{path} is of another version, Moorage {content.get('moorage')}; take that one"
         raise BackupRefused(msg) from exc
+    _see_that_names_stay_inside(path, record)
+    return record
+
+
+def is_inside(path: PurePath, folder: PurePath) -> bool:
+    """Return whether a path, as it is written, is one below *folder*."""
+    return folder in path.parents and ".." not in path.relative_to(folder).parts
+
+
+def _see_that_names_stay_inside(path: Path, record: BackupRecord) -> None:
+    """Refuse a record by which a restore would read or write elsewhere: anybody can give a record its digest."""
+    here = PurePosixPath("backup")
+    for name in (*record.files, *(each.file for each in record.kept)):
+        if not is_inside(here / name, here) or name not in record.files:
+            msg = f"{path} was not written by a backup: {name[:200]!r} leads out of its folder"
+            raise BackupRefused(msg)
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:
@@ -132,7 +149,7 @@ def record_of(path: Path, *, is_synced: bool = False) -> FileRecord:
         OSError: it cannot be read.
     """
     hasher, size_bytes = hashlib.sha256(), 0
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             hasher.update(chunk)
             size_bytes += len(chunk)

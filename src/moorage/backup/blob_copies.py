@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 
-from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused
+from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, open_file
 from moorage.errors import BackendError, PathUnknown
 from moorage.oci.digests import Digest, Hasher
 from moorage.storage import paths
@@ -135,7 +135,7 @@ class BlobsBack:
     async def _send(self, blob: BackupBlob) -> str:
         """Send a blob; return what is wrong with it, nothing if it has its place."""
         try:
-            with FileIO(self._folder.blob(blob.digest)) as reader:
+            with open_file(self._folder.blob(blob.digest)) as reader:
                 return await self._pass(blob.digest, reader)
         except FileNotFoundError:
             return f"{blob.digest} is missing in the backup"
@@ -157,11 +157,14 @@ class BlobsBack:
         return ""
 
 
-def blob_problem(path: Path, blob: BackupBlob) -> str:
-    """Read a blob of a backup; return what is wrong with it, nothing if it is right."""
+def blob_problem(folder: BackupFolder, blob: BackupBlob) -> str:
+    """Read a blob of a backup; return what is wrong with it, nothing if it is right.
+
+    One whose bytes have changed is set aside: by its name and its length the next backup would take it for whole.
+    """
     hasher = Hasher(blob.digest.algorithm)
     try:
-        with path.open("rb", buffering=0) as stream:
+        with open_file(folder.blob(blob.digest)) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 hasher.update(chunk)
     except FileNotFoundError:
@@ -170,8 +173,14 @@ def blob_problem(path: Path, blob: BackupBlob) -> str:
         return f"{blob.digest} cannot be read in the backup: {exc.strerror}"
     if hasher.digest() == blob.digest:
         return ""
-    length = "" if hasher.size_bytes == blob.size_bytes else f", and {hasher.size_bytes} instead of {blob.size_bytes}"
-    return f"{blob.digest} is damaged in the backup: its bytes are others{length}"
+    problem = f"{blob.digest} is damaged in the backup: its bytes are others"
+    if hasher.size_bytes != blob.size_bytes:
+        return f"{problem}, and {hasher.size_bytes} instead of {blob.size_bytes}; the next backup copies it again"
+    try:
+        folder.set_aside(blob.digest)
+    except OSError as exc:
+        return f"{problem}; it cannot be renamed ({exc.strerror}): remove it, or the next backup takes it for whole"
+    return f"{problem}; it was set aside, and the next backup copies it again"
 
 
 def _size_of(path: Path) -> int | None:

@@ -1,11 +1,13 @@
 """Files of configuration and keys that a backup keeps: those that the two configurations name."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from moorage.atomic_writes import write_whole
+from moorage.backup.backup_folder import make_folder
 from moorage.backup.backup_record import KeptFile
 from moorage.config import Config, HtpasswdAuth, TokenAuth
 from moorage.config.sections.storage_gcs import GCSSection
@@ -78,7 +80,7 @@ def keep(named: Sequence[tuple[str, Path]], folder: Path) -> list[KeptFile]:
     """
     kept: dict[Path, KeptFile] = {}
     for key, place in named:
-        for path in [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file()):
+        for path in [place] if place.is_file() else _files_below(place):
             if path in kept:
                 continue
             file = f"{len(kept):02}-{path.name}"
@@ -87,6 +89,20 @@ def keep(named: Sequence[tuple[str, Path]], folder: Path) -> list[KeptFile]:
             shutil.copyfile(path, target)
             kept[path] = KeptFile(key=key, was=str(path), file=f"{folder.name}/{file}")
     return list(kept.values())
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return the files of a folder that may not be there, in their order; one that cannot be read is no empty one."""
+    if not folder.is_dir():
+        return []
+    found: list[Path] = []
+    for name, _, files in os.walk(folder, onerror=_raised):
+        found += [path for each in files if (path := Path(name, each)).is_file()]
+    return sorted(found)
+
+
+def _raised(exc: OSError) -> None:
+    raise exc
 
 
 def put_back(kept: Sequence[KeptFile], source: Path, *, was: Path, now: Path) -> None:
@@ -99,7 +115,7 @@ def put_back(kept: Sequence[KeptFile], source: Path, *, was: Path, now: Path) ->
         target = now / Path(each.was).relative_to(was)
         if target.exists():
             continue  # It was put back whole, by a restore that was ended before it was done.
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(target.parent, mode=0o700)
         content = (source / each.file).read_bytes()
         if each.key in ("config.yml", "control.yml"):
             content = content.replace(f"{was}/".encode(), f"{now}/".encode())

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.backup.backup_folder import BackupRefused
-from moorage.backup.backup_record import StoreKind
+from moorage.backup.backup_folder import BackupRefused, make_folder
+from moorage.backup.backup_record import StoreKind, is_inside
 from moorage.backup.kept_files import named_by_control, named_by_registry
 from moorage.config import Config
 from moorage.control.configuration import LoadedControl, read_control
@@ -39,8 +39,8 @@ class ServerPlaces:
             found += named_by_control(self.control.configuration, self.control.folder)
         return found
 
-    def is_below(self, folder: Path) -> bool:
-        """Return whether all that the configurations name lies in *folder*."""
+    def outside(self, folder: Path) -> Path | None:
+        """Return something that the configurations name and that is not in *folder*; None: all of it is."""
         files = [path for _, path in self.named_files()]
         root = local_folder(self.config)
         files += [root.absolute() if root is not None else Path("/")]
@@ -49,7 +49,7 @@ class ServerPlaces:
         if self.control is not None:
             database = self.control.configuration.database
             files.append(Path("/") if database.host else Path(database.sqlite))
-        return all(folder in path.parents for path in files)
+        return next((path for path in files if not is_inside(path, folder)), None)
 
     def storage(self, *, must_be_there: bool = True) -> StorageDriver:
         """Open the registry's storage.
@@ -64,7 +64,7 @@ class ServerPlaces:
         if root is not None and not root.is_dir():
             if must_be_there:
                 raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", f"there is no folder {root}")])
-            root.mkdir(parents=True)
+            make_folder(root.absolute())
         return storage_driver(self.config)
 
     def control_database(self) -> DatabasePlace:
@@ -146,3 +146,25 @@ def kind_of(place: DatabasePlace | None) -> StoreKind:
     if place is None:
         return "layout"
     return "sqlite" if isinstance(place, Path) else "postgresql"
+
+
+def see_that_they_are_two(control: DatabasePlace | None, registry: DatabasePlace | None) -> None:
+    """Refuse one database for both: whose a table is cannot be told, and a second file would replace the first.
+
+    Raises:
+        BackupRefused: it is one.
+    """
+    if control is None or registry is None or _named(control) != _named(registry):
+        return
+    msg = (
+        f"registry and control plane are in one database, {_named(registry)}, which could not be brought back: give "
+        "each a database of its own"
+    )
+    raise BackupRefused(msg)
+
+
+def _named(place: DatabasePlace) -> str:
+    if isinstance(place, Path):
+        return str(place.resolve())
+    primary = place.of_primary()
+    return f"{primary.dbname} on {primary.host}:{primary.port}"

@@ -4,6 +4,7 @@ The tables' shape is not in them: it is that of the migrations, which a restore 
 """
 
 import contextlib
+import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -92,6 +93,13 @@ class PostgresSnapshot:
         """Return the first column of a result as texts."""
         return [str(row[0]) for row in await self._connection.fetch(query)]
 
+    async def sum_of(self, query: str) -> str:
+        """Return a digest of the first column of a result, however long that is."""
+        hasher = hashlib.sha256()
+        async for row in self._connection.cursor(query, prefetch=_FETCHED):
+            hasher.update(str(row[0]).encode() + b"\n")
+        return hasher.hexdigest()
+
 
 @contextlib.asynccontextmanager
 async def postgres_snapshot(settings: PostgresSettings) -> AsyncIterator[PostgresSnapshot]:
@@ -105,6 +113,7 @@ async def postgres_snapshot(settings: PostgresSettings) -> AsyncIterator[Postgre
     try:
         with _said(settings):
             async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("SELECT 1")  # The moment is that of the first look.
                 yield PostgresSnapshot(connection)
     finally:
         await connection.close()
@@ -119,29 +128,32 @@ async def tables_of(settings: PostgresSettings) -> Sequence[str]:
         await connection.close()
 
 
-async def load_tables(settings: PostgresSettings, folder: Path) -> None:
+async def load_tables(settings: PostgresSettings, folder: Path) -> list[str]:
     """Fill tables, which migrations have just made, from the files of a backup: all of them or none.
 
+    Return the tables that are left out: no migration makes them, so they were somebody else's in that database.
+
     Raises:
-        BackupRefused: a file is not of a table that is there, or the server does not take it.
+        BackupRefused: a table has no file, or the server does not take it.
     """
     connection = await postgres_connection(settings)
     try:
         with _said(settings):
             async with connection.transaction():
-                await _load(connection, folder)
+                return await _load(connection, folder)
     finally:
         await connection.close()
 
 
-async def _load(connection: "asyncpg.Connection", folder: Path) -> None:
+async def _load(connection: "asyncpg.Connection", folder: Path) -> list[str]:
     tables = {
         f"{schema}.{table}": (schema, table, columns) for schema, table, columns in await connection.fetch(_TABLES)
     }
     files = {path.name.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}")}  # noqa: ASYNC240 - as above
-    if files != set(tables):
-        different = ", ".join(sorted(files ^ set(tables))[:5])
-        msg = f"the backup has other tables than its migrations make: {different}; take the version that made it"
+    lacking = set(tables) - files
+    if lacking:
+        different = ", ".join(sorted(lacking)[:5])
+        msg = f"the backup lacks tables that its migrations make: {different}; take the version that made it"
         raise BackupRefused(msg)
     # Rows come table by table, so that a row may come before the one that it names: keys are checked at the end.
     keys = await connection.fetch(_FOREIGN_KEYS)
@@ -159,13 +171,16 @@ async def _load(connection: "asyncpg.Connection", folder: Path) -> None:
     for table, key, definition in keys:
         await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {key} {definition}")
     await _set_sequences(connection, json.loads((folder / SEQUENCES).read_text()))
+    return sorted(files - set(tables))
 
 
 async def _set_sequences(connection: "asyncpg.Connection", values: Mapping[str, int]) -> None:
     for name, value in values.items():
         schema, _, sequence = name.partition(".")
-        await connection.execute(
-            "SELECT setval($1::text::regclass, $2)", f"{_quoted(schema)}.{_quoted(sequence)}", value
+        await connection.execute(  # Sequences of somebody else's tables are not there.
+            "SELECT setval(to_regclass($1), $2) WHERE to_regclass($1) IS NOT NULL",
+            f"{_quoted(schema)}.{_quoted(sequence)}",
+            value,
         )
 
 

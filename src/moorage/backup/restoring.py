@@ -6,21 +6,23 @@ databases, and each database is there whole or not at all.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupFolder, BackupRefused, OneBackup
-from moorage.backup.backup_record import BackupRecord, digest_of_record, record_of
+from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup, make_folder
+from moorage.backup.backup_record import BackupRecord, digest_of_record, is_inside, record_of
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
 from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
 from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
-from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets
+from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets, see_that_they_are_two
 from moorage.backup.postgres_copies import load_tables, tables_of
-from moorage.backup.sqlite_copies import put_sqlite
-from moorage.errors import PathUnknown
+from moorage.backup.sqlite_copies import put_sqlite, see_that_no_file_is_left
+from moorage.errors import BackendError, PathUnknown
 from moorage.gc.offline.offline_run import batched, in_parallel
 from moorage.metadata.schema.chains import CHAINS, Chains
 from moorage.metadata.schema.migration_plan import Wish
@@ -29,14 +31,12 @@ from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_da
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.json_notes import forget_note
-from moorage.storage.presence import Activity, others_at_work
+from moorage.storage.presence import Activity, Announcement, announce, living_others
 from moorage.storage.restore_note import RestoreNote
 from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 _MARK = ".restoring"
-_LOGS = ("-wal", "-journal")
-"""Ends of the names of the files that SQLite has beside a database."""
 _PARALLEL_LINKS = 16
 _STATS = 500
 _SHOWN = 5
@@ -53,6 +53,17 @@ class Restored:
     """Migrations that came after the backup: PostgreSQL's tables are as they were, and migrated by a command."""
     control_lacks: list[str] = field(default_factory=list)
     """The same of the control plane's tables."""
+    left_out: list[str] = field(default_factory=list)
+    """Tables of the backup that are none of ours: somebody else had them in the same database."""
+
+
+class PutTables(NamedTuple):
+    """Tables of a database that was brought back."""
+
+    lacks: list[str]
+    """Migrations that came after the backup."""
+    left_out: list[str]
+    """Tables that are none of ours."""
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
@@ -61,12 +72,12 @@ def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> Server
     A folder that was begun with the same backup is gone on with; :func:`end_files` says that it is done.
 
     Raises:
-        BackupRefused: the folder is not empty, or the files lay in several places.
+        BackupRefused: the folder is not empty, the files lay or lie in several places, or are damaged.
         ConfigurationError: the configuration cannot be used.
     """
     now, begun = folder.absolute(), digest_of_record(record)
     mark = now / _MARK
-    if not record.is_one_folder:
+    if not record.is_one_folder or not all(is_inside(Path(each.was), Path(record.folder)) for each in record.kept):
         msg = (
             f"this backup is of files in several places, and not of one folder; write a configuration with new places, "
             f"take keys from {one.files}, and name it by --to"
@@ -76,11 +87,21 @@ def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> Server
     if now.exists() and any(now.iterdir()) and not goes_on:
         msg = f"{folder} is not empty; name a folder that is, or that is not there yet"
         raise BackupRefused(msg)
-    now.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept = {each.file: record.files[each.file] for each in record.kept}
+    _see_that_files_are_right(one, record.model_copy(update={"files": kept}))
+    make_folder(now, mode=0o700)
     write_whole(mark, begun.encode())
     put_back(record.kept, one.path, was=Path(record.folder), now=now)
     has_control = any(each.key == CONTROL_FILE for each in record.kept)
-    return read_targets(now / "config.yml", now / CONTROL_FILE if has_control else None)
+    places = read_targets(now / "config.yml", now / CONTROL_FILE if has_control else None)
+    elsewhere = places.outside(now)
+    if elsewhere is not None:
+        msg = (
+            f"the configuration of this backup names {elsewhere}, which is not in {folder}; write one with new places, "
+            f"take keys from {one.files}, and name it by --to"
+        )
+        raise BackupRefused(msg)
+    return places
 
 
 def end_files(folder: Path) -> None:
@@ -115,46 +136,90 @@ async def restore(
         BackupRefused, ConfigurationError: it cannot be brought there; what would help.
         BackendError: storage or a database failed on the way. The same call goes on from there.
     """
-    problems = await asyncio.to_thread(file_problems, one, record)
-    if problems:
-        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
-        raise BackupRefused(msg)
+    await asyncio.to_thread(_see_that_files_are_right, one, record)
     place = _registry_place(places, record)
     control = _control_place(places, record)
+    see_that_they_are_two(control, place)
     storage = places.storage(must_be_there=False)
     try:
-        ours = RestoreNote(backup=one.path.name, record=digest_of_record(record), places=_named(place, control))
+        async with alone(storage) as presence:
+            back = _Restoring(folder, one, places, storage, record=record, reports=reports, check=presence.check)
+            return await back.run(place, control)
+    except OSError as exc:
+        msg = f"{exc.filename} cannot be used: {exc.strerror}; the same command goes on from there"
+        raise BackupRefused(msg) from exc
+    finally:
+        await storage.close()
+
+
+class _Restoring:
+    """One restore on its way."""
+
+    def __init__(
+        self,
+        folder: BackupFolder,
+        one: OneBackup,
+        places: ServerPlaces,
+        storage: StorageDriver,
+        *,
+        record: BackupRecord,
+        reports: WorkReports,
+        check: Callable[[], None],
+    ) -> None:
+        self._folder = folder
+        self._one = one
+        self._places = places
+        self._storage = storage
+        self._record = record
+        self._reports = reports
+        self._check = check
+        self._done = Restored()
+
+    async def run(self, place: DatabasePlace | None, control: DatabasePlace | None) -> Restored:
+        """Bring it back."""
+        storage, record = self._storage, self._record
+        ours = RestoreNote(backup=self._one.path.name, record=digest_of_record(record), places=_named(place, control))
         note = begun = await _begun(storage, ours)
         if note is None:
             await _see_that_all_is_empty(storage, place, control, record=record)
             note = ours
             await note.write(storage)
-        done = Restored()
         if record.blobs.are_copied:
-            back = BlobsBack(storage, folder, reports, goes_on=begun is not None)
-            await _copy_blobs(back, one, record=record, reports=reports, done=done)
+            await self._copy_blobs(goes_on=begun is not None)
         else:
-            await _look_for_blobs(one, storage, done)
+            await _look_for_blobs(self._one, storage, self._done)
+        self._check()  # Else another restore may have begun beside this one, or have ended and be served.
+        if begun is None:  # Hours have gone by: a control plane may have been started.
+            await _see_that_databases_are_empty(place, control)
         if control is not None and not note.has_control:
-            done.control_lacks = await _put_control(one, control, places, record)
+            self._done.control_lacks, left_out = await _put_control(self._one, control, self._places, record)
+            self._done.left_out += left_out
             await replace(note, has_control=True).write(storage)
-        done.registry_lacks = await put_registry(one, storage, place, record)
+        self._check()
+        self._done.registry_lacks, left_out = await put_registry(self._one, storage, place, record)
+        self._done.left_out += left_out
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
         await forget_note(storage, paths.RESTORE)
-    except OSError as exc:
-        msg = f"{exc.filename} cannot be used: {exc.strerror}; the same command goes on from there"
-        raise BackupRefused(msg) from exc
-    else:
-        return done
-    finally:
-        await storage.close()
+        return self._done
+
+    async def _copy_blobs(self, *, goes_on: bool) -> None:
+        self._reports.begins(BLOB_BAR, self._record.blobs.size_bytes)
+        back = BlobsBack(self._storage, self._folder, self._reports, goes_on=goes_on)
+
+        async def copy(blob: BackupBlob) -> None:
+            self._check()
+            await back.copy(blob)
+
+        await in_parallel(self._one.blobs(), copy, limit=PARALLEL_BLOBS)
+        self._done.blobs, self._done.size_bytes = back.sums.copied, back.sums.copied_bytes
+        self._done.problems = back.sums.problems
 
 
 async def put_registry(
     one: OneBackup, storage: StorageDriver, place: DatabasePlace | None, record: BackupRecord
-) -> list[str]:
-    """Put the registry's metadata where it belongs; return the migrations that its tables lack.
+) -> PutTables:
+    """Put the registry's metadata where it belongs.
 
     Raises:
         BackupRefused, BackendError, OSError: it does not go there.
@@ -167,10 +232,16 @@ async def put_registry(
     else:
         chains = _chains_of(record)
         await up(place, Wish(), chains=chains)
-        await load_tables(place, one.registry_tables)
-        known = chains.steps()
-        return [step.migration.name for step in CHAINS.steps() if step not in known]
-    return []
+        left_out, known = await load_tables(place, one.registry_tables), chains.steps()
+        return PutTables([step.migration.name for step in CHAINS.steps() if step not in known], left_out)
+    return PutTables([], [])
+
+
+def _see_that_files_are_right(one: OneBackup, record: BackupRecord) -> None:
+    problems = file_problems(one, record)
+    if problems:
+        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
+        raise BackupRefused(msg)
 
 
 def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace | None:
@@ -227,15 +298,33 @@ def _named(place: DatabasePlace | None, control: DatabasePlace | None) -> str:
     )
 
 
+@asynccontextmanager
+async def alone(storage: StorageDriver) -> AsyncIterator[Announcement]:
+    """Be the only one who writes to the storage until the block ends.
+
+    A second restore of the same backup would take what this one has written for its own, and write a database anew
+    over one that is served by then.
+    """
+    presence = await announce(storage, Activity.WRITING)
+    try:
+        others = await living_others(storage, but=presence)
+        if others:
+            msg = (
+                f"a registry or another restore is at work on that storage: {', '.join(map(str, others))}; stop it, or "
+                "wait for its end"
+            )
+            raise BackupRefused(msg)
+        yield presence
+    finally:
+        with suppress(BackendError):
+            await presence.close()
+
+
 async def _begun(storage: StorageDriver, ours: RestoreNote) -> RestoreNote | None:
     """Return the note of a restore that is gone on with; None: nothing was begun there.
 
     What is in its places is its own: nothing is served from them before it is done.
     """
-    writers = await others_at_work(storage, Activity.WRITING)
-    if writers:
-        msg = f"a registry is at work on that storage: {', '.join(map(str, writers))}; stop it"
-        raise BackupRefused(msg)
     note = await RestoreNote.read(storage)
     if note is not None and replace(note, has_control=False) != ours:
         msg = f"{note.said}; this is not the same backup, or it goes into other databases"
@@ -253,9 +342,13 @@ async def _see_that_all_is_empty(
                 "Name an empty folder or bucket, or empty this one by hand"
             )
             raise BackupRefused(msg)
+    await _see_that_databases_are_empty(place, control)
+
+
+async def _see_that_databases_are_empty(place: DatabasePlace | None, control: DatabasePlace | None) -> None:
     for which, where in (("registry", place), ("control plane", control)):
         if isinstance(where, Path):
-            _see_that_no_file_is_left(which, where)
+            see_that_no_file_is_left(where)
         if isinstance(where, PostgresSettings):
             tables = await tables_of(where)
             if tables:
@@ -266,28 +359,11 @@ async def _see_that_all_is_empty(
                 raise BackupRefused(msg)
 
 
-def _see_that_no_file_is_left(which: str, where: Path) -> None:
-    # SQLite would take what a log has, which a killed server left, for changes of the database that is brought back.
-    for path in (where, *(where.with_name(f"{where.name}{end}") for end in _LOGS)):
-        if path.exists() and path.stat().st_size:
-            msg = f"{path} is not empty: name a file that is not there yet for the {which}, or move this one away"
-            raise BackupRefused(msg)
-
-
 async def _has_names(storage: StorageDriver, folder: str) -> bool:
     try:
         return bool(await storage.list(folder, limit=1))
     except PathUnknown:
         return False
-
-
-async def _copy_blobs(
-    back: BlobsBack, one: OneBackup, *, record: BackupRecord, reports: WorkReports, done: Restored
-) -> None:
-    reports.begins(BLOB_BAR, record.blobs.size_bytes)
-    await in_parallel(one.blobs(), back.copy, limit=PARALLEL_BLOBS)
-    done.blobs, done.size_bytes = back.sums.copied, back.sums.copied_bytes
-    done.problems = back.sums.problems
 
 
 async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored) -> None:
@@ -301,13 +377,12 @@ async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored
             done.problems.add(f"{blob.digest} is not in storage, and the backup has only listed it")
 
 
-async def _put_control(one: OneBackup, place: DatabasePlace, places: ServerPlaces, record: BackupRecord) -> list[str]:
-    """Put the control plane's tables where they belong; return the migrations that they lack."""
+async def _put_control(one: OneBackup, place: DatabasePlace, places: ServerPlaces, record: BackupRecord) -> PutTables:
+    """Put the control plane's tables where they belong."""
     if isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.control_sqlite, place)
-        return []
+        return PutTables([], [])
     assert places.control is not None  # noqa: S101 - there is a place
     assert record.control is not None  # noqa: S101 - as above
     pending = await asyncio.to_thread(make_control_tables, places.control, record.control.migrations)
-    await load_tables(place, one.control_tables)
-    return pending
+    return PutTables(pending, await load_tables(place, one.control_tables))

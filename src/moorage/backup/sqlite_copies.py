@@ -1,6 +1,8 @@
 """Copies of an SQLite file that others write to meanwhile."""
 
+import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -8,41 +10,122 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupBlob, BackupRefused, sync_folder
+from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder, sync_folder
+from moorage.backup.backup_record import record_of
 from moorage.wiring.backup_sources import digest_of
 
 _BLOBS = "SELECT digest, size, missing_since IS NOT NULL FROM blobs ORDER BY digest"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+_LOGS = ("-wal", "-journal")
+"""Ends of the names of the files that SQLite has beside a database."""
 _PROBLEMS = 20
 _TIMEOUT_S = 30.0
 
 
-def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment. Readers and writers of it go on meanwhile.
+class SqliteSnapshot:
+    """One moment of a database, for as long as its reader is open. Readers and writers of it go on meanwhile."""
+
+    def __init__(self, source: Path, reader: sqlite3.Connection) -> None:
+        self._source = source
+        self._reader = reader
+
+    async def copy(self, target: Path) -> None:
+        """Copy the whole database.
+
+        Raises:
+            BackupRefused: it cannot be read.
+            OSError: the copy cannot be written.
+        """
+        await asyncio.to_thread(self._copy, target)
+
+    async def column(self, query: str) -> list[str]:
+        """Return the first column of a result as texts.
+
+        Raises:
+            BackupRefused: it cannot be read.
+        """
+        return await asyncio.to_thread(self._column, query)
+
+    async def sum_of(self, query: str) -> str:
+        """Return a digest of the first column of a result, however long that is.
+
+        Raises:
+            BackupRefused: it cannot be read.
+        """
+        return await asyncio.to_thread(self._sum_of, query)
+
+    def _copy(self, target: Path) -> None:
+        write_whole(target, b"")  # For its owner only.
+        try:
+            with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writer:
+                self._reader.backup(writer)
+                writer.execute("PRAGMA journal_mode = delete")  # One file, without a log beside it.
+        except sqlite3.Error as exc:
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                raise OSError(28, "No space left on device", str(target)) from exc
+            raise _unreadable(self._source, exc) from exc
+
+    def _column(self, query: str) -> list[str]:
+        return list(self._texts(query))
+
+    def _sum_of(self, query: str) -> str:
+        hasher = hashlib.sha256()
+        for text in self._texts(query):
+            hasher.update(text.encode() + b"\n")
+        return hasher.hexdigest()
+
+    def _texts(self, query: str) -> Iterator[str]:
+        try:
+            for row in self._reader.execute(query):
+                yield str(row[0])
+        except sqlite3.Error as exc:
+            raise _unreadable(self._source, exc) from exc
+
+
+@contextlib.contextmanager
+def sqlite_snapshot(source: Path) -> Iterator[SqliteSnapshot]:
+    """Open one moment of a database until the block ends.
 
     Raises:
-        BackupRefused: it cannot be read.
-        OSError: the copy cannot be written.
+        BackupRefused: it is not there, or cannot be read.
     """
-    write_whole(target, b"")  # For its owner only.
-    try:
-        with _opened(source) as reader, contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writer:
-            reader.backup(writer)
-            writer.execute("PRAGMA journal_mode = delete")  # One file, without a log beside it.
-    except sqlite3.Error as exc:
-        if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-            raise OSError(28, "No space left on device", str(target)) from exc
-        msg = f"{source} cannot be copied: {exc}"
-        raise BackupRefused(msg) from exc
+    if not source.exists():
+        msg = f"there is no {source}"
+        raise BackupRefused(msg)
+    with contextlib.ExitStack() as stack:
+        try:
+            reader = stack.enter_context(_opened(source))
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # The moment is that of the first look.
+        except sqlite3.Error as exc:
+            raise _unreadable(source, exc) from exc
+        yield SqliteSnapshot(source, reader)
+
+
+def see_that_no_file_is_left(target: Path) -> None:
+    """Refuse a place for a database where there is one, or the log of one.
+
+    Raises:
+        BackupRefused: there is.
+    """
+    # SQLite would take what a log has, which a killed server left, for changes of the database that is brought back.
+    for path in (target, *(target.with_name(f"{target.name}{end}") for end in _LOGS)):
+        if path.exists() and path.stat().st_size:
+            msg = f"{path} is not empty: name a file that is not there yet, or move this one away"
+            raise BackupRefused(msg)
 
 
 def put_sqlite(source: Path, target: Path) -> None:
     """Put a copy where a server is going to look for it: whole or not at all, durable.
 
     Raises:
+        BackupRefused: something else has come there.
         OSError: it cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and record_of(target) == record_of(source):
+        return  # By a restore that was ended right afterwards.
+    see_that_no_file_is_left(target)
+    make_folder(target.parent.absolute())
     fresh = target.with_name(f".{target.name}.restored")
     write_whole(fresh, b"")
     with source.open("rb") as reader, fresh.open("wb") as writer:
@@ -104,4 +187,10 @@ def _questions(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
     uri = f"{path.absolute().as_uri()}?mode=rw"  # Readers of a write-ahead log write to the file beside it.
-    return contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_S))
+    return contextlib.closing(
+        sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    )
+
+
+def _unreadable(source: Path, exc: sqlite3.Error) -> BackupRefused:
+    return BackupRefused(f"{source} cannot be copied: {exc}")

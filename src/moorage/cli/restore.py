@@ -75,11 +75,14 @@ def restore(
             "problem_count": done.problems.count,
             "registry_lacks": done.registry_lacks,
             "control_lacks": done.control_lacks,
+            "left_out": done.left_out,
         }
         print(json.dumps(found, indent=2))
     else:
         print(f"{counted(done.blobs, 'blob')} ({shown_bytes(done.size_bytes)}) and all that is known of them are back")
         print_problems(done.problems)
+        if done.left_out:
+            print(f"left out, as these tables are not Moorage's: {', '.join(done.left_out)}; the backup has their rows")
         for lacking, command in (
             (done.registry_lacks, "moorage database migrate up"),
             (done.control_lacks, "moorage control migrate"),

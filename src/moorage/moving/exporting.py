@@ -8,12 +8,13 @@ it may be ended at any moment and done again, and while the registry goes on ser
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from moorage.errors import MoorageError
 from moorage.metadata.exports import ExportStore
 from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.alone import keep_others_away
 from moorage.moving.link_writing import LinkWriter
 from moorage.moving.outcome import Teller
 from moorage.moving.repository_export import TAGS, RepositoryExport
@@ -66,6 +67,7 @@ class Export:
         self._database = database
         self._options = options
         self._teller = teller
+        self._check: Callable[[], None] = lambda: None
 
     async def run(self) -> Exported:
         """Export, and do what else is wished for.
@@ -74,8 +76,10 @@ class Export:
             ExportRefused: it would not be safe.
             BackendError: storage or the database failed; what was done until then is kept.
         """
-        await self._refuse()
         async with contextlib.AsyncExitStack() as stack:
+            if not self._options.dry_run:
+                self._check = await keep_others_away(stack, self._storage, refused=ExportRefused)
+            await self._refuse()
             if self._options.switches and not self._options.dry_run:
                 ours = await announce(self._storage, Activity.COLLECTING)
                 stack.push_async_callback(ours.close)
@@ -128,6 +132,7 @@ class Export:
         for part in (REPOSITORIES, TAGS):
             self._teller.reports.begins(part if changes else f"{part}, compared", None)
         async for name in self._names():
+            self._check()
             await RepositoryExport(self._storage, self._database, name, self._teller).run(writer)
             writer.counts.repositories += 1
             self._teller.reports.advanced(REPOSITORIES)
@@ -153,6 +158,7 @@ class Export:
         await self._remove_unknown(writer, batch)
 
     async def _remove_unknown(self, writer: LinkWriter, names: Sequence[RepositoryName]) -> None:
+        self._check()
         known = await self._database.are_repositories([name.text for name in names])
         unknown = [name for name in names if name.text not in known]
         folders = [folder(name) for name in unknown for folder in (paths.manifests, paths.layers)]

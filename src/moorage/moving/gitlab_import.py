@@ -12,6 +12,7 @@ from moorage.errors import ManifestInvalid
 from moorage.metadata.gitlab_tables import GitLabManifest, GitLabRepository, GitLabTables
 from moorage.metadata.imports import FoundBlob, FoundManifest, FoundTag, ImportStore
 from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.alone import keep_others_away
 from moorage.moving.import_note import ImportNote
 from moorage.moving.importing import REPOSITORIES, ImportRefused
 from moorage.moving.outcome import LeftOutKind, Teller
@@ -53,6 +54,7 @@ class GitLabImport:
         await self._refuse()
         async with contextlib.AsyncExitStack() as stack:
             if not dry_run:
+                await keep_others_away(stack, self._storage, refused=ImportRefused)
                 ours = await announce(self._storage, Activity.COLLECTING)
                 stack.push_async_callback(ours.close)
                 await self._refuse_writers()

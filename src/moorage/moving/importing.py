@@ -18,6 +18,7 @@ from moorage.integrity.walking import Stored, share_of, stored_blobs
 from moorage.metadata.import_records import ImportPhase, ImportRecords
 from moorage.metadata.imports import ImportStore
 from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.alone import keep_others_away
 from moorage.moving.import_note import ImportNote
 from moorage.moving.import_recording import ImportRecording
 from moorage.moving.outcome import LeftOutKind, Teller
@@ -111,6 +112,12 @@ class Import:
             ImportRefused: it would not be safe.
             BackendError: storage or the database failed; what was done until then is kept.
         """
+        async with contextlib.AsyncExitStack() as stack:
+            if not self._options.dry_run:
+                self._check = await keep_others_away(stack, self._storage, refused=ImportRefused)
+            await self._run()
+
+    async def _run(self) -> None:
         noted = await ImportNote.read(self._storage)
         if noted is not None and noted.database == self._options.database:
             self._note, self._goes_on = noted, True

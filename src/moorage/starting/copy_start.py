@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from moorage.starting.configuration_file import read_alone
 from moorage.starting.database_choice import database_beside, refuse_a_part
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import Capability, StorageDriver
-from moorage.storage.presence import Activity, Announcement, Presence, announce, others_at_work
+from moorage.storage.presence import Activity, Announcement, announce, living_others
 from moorage.storage.remote.remote_driver import RemoteDriver
 from moorage.wiring.databases import SqlNewBlobs, opened_database
 from moorage.wiring.storage import capabilities_of, check_rights, local_folder, place_in_words, storage_driver
@@ -168,35 +166,13 @@ async def _alone_on(target: StorageDriver) -> AsyncIterator[Announcement]:
     """Be seen on the target, so that nobody collects garbage there; refuse if somebody else writes to it."""
     ours = await announce(target, Activity.WRITING)
     try:
-        for activity in Activity:
-            for other in await others_at_work(target, activity, but=ours):
-                if not await _was_killed(target, other):
-                    message = f"somebody writes to the target: {other}; stop it, or set it read-only"
-                    raise ConfigurationError([Mistake("storage", message)])
+        for other in await living_others(target, but=ours):
+            message = f"somebody writes to the target: {other}; stop it, or set it read-only"
+            raise ConfigurationError([Mistake("storage", message)])
         yield ours
     finally:
         with contextlib.suppress(BackendError):
             await ours.close()
-
-
-async def _was_killed(storage: StorageDriver, other: Presence) -> bool:
-    """Return whether it was a process of this machine that is gone; what it has left goes."""
-    host, _, number = other.who.partition(" process ")
-    if host != socket.gethostname() or not number.isdecimal() or _is_running(int(number)):
-        return False
-    with contextlib.suppress(BackendError):
-        await storage.delete(other.path, durable=False)
-    return True
-
-
-def _is_running(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 async def _new_blobs(stack: contextlib.AsyncExitStack, config: Config, source: StorageDriver) -> NumberedBlobs | None:

@@ -18,11 +18,12 @@ import math
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageFull, StorageUnavailable
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, Writer
 from moorage.storage.file_storage import FileStorage, keeps_files
@@ -38,6 +39,8 @@ class Activity(Enum):
     """Collecting garbage offline, relying on nobody to write."""
     BACKING_UP = "backing-up"
     """Copying blobs, relying on nobody to remove them."""
+    MOVING = "moving"
+    """Taking images from link files into a database, or back, relying on nobody else to do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,18 @@ async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announc
     return found
 
 
+async def living_others(
+    storage: StorageDriver, *, but: Announcement, works: Iterable[Activity] = Activity
+) -> list[Presence]:
+    """List the others that do any of *works* there; what killed processes of this machine have left goes at once.
+
+    Raises:
+        StorageUnavailable: that cannot be found out.
+    """
+    found = [each for work in works for each in await others_at_work(storage, work, but=but)]
+    return [each for each in found if not await _was_killed(storage, each)]
+
+
 async def _holder(storage: StorageDriver, path: str) -> Presence | None:
     """Return the holder of the file; None: there is none, and the file is gone if it could be removed."""
     try:
@@ -155,8 +170,7 @@ async def _holder(storage: StorageDriver, path: str) -> Presence | None:
 
 
 async def _is_left_over(storage: StorageDriver, path: str) -> bool:
-    is_leased = path.startswith(paths.lock_file(f"{Activity.BACKING_UP.value}-"))
-    if keeps_files(storage) and not is_leased:
+    if keeps_files(storage) and not _is_leased(storage, path):
         return await storage.delete_abandoned(path)
     if is_alive(await storage.stat(path, folder=False), await storage_time(storage)):
         return False
@@ -166,3 +180,29 @@ async def _is_left_over(storage: StorageDriver, path: str) -> bool:
 
 def _who() -> bytes:
     return f"{socket.gethostname()} process {os.getpid()}".encode()
+
+
+def _is_leased(storage: StorageDriver, path: str) -> bool:
+    return not keeps_files(storage) or path.startswith(paths.lock_file(f"{Activity.BACKING_UP.value}-"))
+
+
+async def _was_killed(storage: StorageDriver, other: Presence) -> bool:
+    """Return whether a lease is of a process of this machine that is gone; then it goes. An open file tells itself."""
+    if not _is_leased(storage, other.path):
+        return False
+    host, _, number = other.who.partition(" process ")
+    if host != socket.gethostname() or not number.isdecimal() or _is_running(int(number)):
+        return False
+    with contextlib.suppress(BackendError):
+        await storage.delete(other.path, durable=False)
+    return True
+
+
+def _is_running(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import timedelta
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from moorage.metadata.sql.digest_keys import digest_of as digest_of
 from moorage.sql.database_place import PostgresSettings
 from moorage.storage.base import StorageDriver
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
+from moorage.storage.filesystem.opening import open_file
 
 if TYPE_CHECKING:
     import asyncpg
@@ -31,3 +33,8 @@ async def postgres_connection(settings: PostgresSettings) -> "asyncpg.Connection
 def folder_as_storage(root: Path) -> StorageDriver:
     """Return a folder of this machine as storage."""
     return FilesystemDriver(root)
+
+
+def open_at_once(path: Path) -> FileIO:
+    """Open what is at *path*, and do not wait for whoever might write into a pipe there."""
+    return open_file(str(path))

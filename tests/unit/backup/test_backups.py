@@ -145,7 +145,8 @@ def test_one_flipped_byte_of_a_blob_is_found(site: Site, backups: BackupFolder) 
     content = bytearray(backups.blob(digest).read_bytes())
     content[0] ^= 1
     backups.blob(digest).write_bytes(content)
-    assert f"{digest} is damaged in the backup: its bytes are others" in tried(made, backups).problems.first
+    found = tried(made, backups).problems.first
+    assert any(problem.startswith(f"{digest} is damaged in the backup: its bytes are others;") for problem in found)
 
 
 def test_a_damaged_blob_is_named_and_not_brought_back(

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
 from pydantic import BaseModel
 
-from moorage.backup.kept_files import named_by_control, named_by_registry
+from moorage.backup.kept_files import keep, named_by_control, named_by_registry
 from moorage.config import Config
 from moorage.config.load import load
 from moorage.config.sections.middleware import STORAGE_MIDDLEWARE
 from moorage.control.configuration import ControlConfiguration
+from support.other_user import as_other_user, folder_for_all
 
 _NAMES_A_FILE = re.compile(r"\b(PEM files?|JSON file|File (that|of)|The file,|The folder where the account)\b")
 _NOT_KEPT = {"sqlite", "profiling.stackdriver.keyfile"}
@@ -90,3 +92,24 @@ def test_no_key_that_names_a_file_was_forgotten_here() -> None:
     keys = set(file_keys(Config)) | {key for each in STORAGE_MIDDLEWARE.values() for key in file_keys(each)}
     assert {key for key in keys if not re.search(rf"\b{key}: \[?/keep/", REGISTRY + OWN_CERTIFICATE)} == set()
     assert {key for key in file_keys(ControlConfiguration) if f"'{key}'" not in str(CONTROL)} == set()
+
+
+def refusal_to_keep(keys: Path, target: Path) -> str:
+    try:
+        keep([("keys of auth.token.server", keys)], target)
+    except OSError as exc:
+        return f"{exc.filename}: {exc.strerror}"
+    return ""
+
+
+@pytest.mark.parametrize("hidden", ["keys", "keys/older"])
+def test_a_folder_of_keys_that_may_not_be_looked_into_ends_a_backup(hidden: str) -> None:
+    with folder_for_all() as place:
+        (place / "keys" / "older").mkdir(parents=True)
+        (place / "files").mkdir()
+        (place / "files").chmod(0o777)
+        (place / hidden / "one.pem").write_text("a key")
+        (place / hidden).chmod(0)
+        said = as_other_user(refusal_to_keep, place / "keys", place / "files")
+        (place / hidden).chmod(0o700)
+    assert said == f"{place / hidden}: Permission denied"

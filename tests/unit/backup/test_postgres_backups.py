@@ -174,3 +174,37 @@ def test_a_backup_of_a_newer_version_is_refused_before_anything_is_written(tmp_p
         assert newer.partition(" ")[2] in report.problems.first[0]
         half.migrations.remove(newer)
     assert not (tmp_path / "after" / "data").exists()
+
+
+def test_tables_of_somebody_else_in_a_database_do_not_keep_a_backup_from_coming_back(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    names = [postgres.create_database() for _ in range(4)]
+    before = write_places(tmp_path / "before", postgres, registry=names[0], control=names[1])
+    asyncio.run(up(settings_for(postgres, names[0]), Wish()))
+    make_old_control(before)
+    for name in names[:2]:
+        postgres.psql("CREATE TABLE notes (id bigserial PRIMARY KEY, text text)", name)
+        postgres.psql("INSERT INTO notes (text) VALUES ('vacuumed on Monday')", name)
+    backups = BackupFolder(tmp_path / "backups")
+    made = backed_up(before, backups)
+    after = write_places(tmp_path / "after", postgres, registry=names[2], control=names[3])
+    restored = moorage("restore", str(backups.path), "--to", str(after))
+    assert restored.returncode == 0, restored.stderr
+    assert "not Moorage's: public.notes, public.notes; the backup has their rows" in restored.stdout
+    server = scratch_server(before)
+    report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports(), server=server)
+    assert report.problems.first == []
+    assert [note.partition(":")[0] for note in report.notes if "public.notes: not Moorage's" in note] == [
+        "control",
+        "registry",
+    ]
+
+
+def test_one_database_for_both_is_refused_while_it_can_still_be_mended(tmp_path: Path, postgres: Postgres) -> None:
+    name = postgres.create_database()
+    before = write_places(tmp_path / "before", postgres, registry=name, control=name)
+    asyncio.run(up(settings_for(postgres, name), Wish()))
+    make_old_control(before)
+    with pytest.raises(BackupRefused, match="registry and control plane are in one database"):
+        backed_up(before, BackupFolder(tmp_path / "backups"))

@@ -142,6 +142,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         """Say that requests are answered, and begin what can wait until then."""
+        self._crew.has_begun = True
         self.on_ready(_shown(self._listeners[0]))
         if self.settings.has_keeper:
             self._crew.places.append(Place(KEEPER))
@@ -213,9 +214,18 @@ class Supervisor:
     def _start(self, place: Place) -> None:
         sys.stdout.flush()
         place.started_at, place.restart_at = time.monotonic(), 0.0
-        place.pid = os.fork()
-        if place.pid == 0:
+        try:
+            pid = os.fork()
+        except OSError as exc:
+            if not self._crew.has_begun:
+                raise
+            # Memory or processes have run out, which is often why there is a place to fill.
+            delay_s = place.put_off(failed=True)
+            _log.error("no worker can be started; trying again", error=str(exc), delay_s=delay_s)
+            return
+        if pid == 0:
             os._exit(self._be_worker(place.number))
+        place.pid = pid
 
     def _be_worker(self, number: int) -> int:
         """Run a worker in the child process, and return the status to exit with."""

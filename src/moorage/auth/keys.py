@@ -85,7 +85,7 @@ class TrustedKeys:
         self._certificates = tuple(certificates)
         self._by_id: dict[str, TrustedKey] = {}
         for certificate in certificates:
-            key = import_key(certificate.public_key())
+            key = _key_of(certificate)
             trusted = TrustedKey(key, certificate.not_valid_before_utc.timestamp(), _end(certificate))
             for name in (key_id(key), key.thumbprint()):
                 known = self._by_id.get(name)
@@ -284,6 +284,14 @@ def import_key(key: object) -> Key:
         return OKPKey.import_key(key)
     msg = "a key is RSA, elliptic curve or Ed25519"
     raise ValueError(msg)
+
+
+def _key_of(certificate: x509.Certificate) -> Key:
+    try:
+        return import_key(certificate.public_key())
+    except UnsupportedAlgorithm as exc:
+        msg = f"the key of a certificate cannot be used: {exc}"
+        raise ValueError(msg) from None
 
 
 def shown(seconds: float) -> str:

@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import TypeVar
 
+from moorage.telemetry import get_log
+
+_log = get_log("worker")
+
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
@@ -16,9 +20,9 @@ async def alongside(
 ) -> AsyncIterator[None]:
     """Do all *works* while the block runs; then cancel them, and wait until they have put back what they had in hand.
 
-    *patience*: no longer than that; None: however long it takes. What one raises is not raised here.
+    *patience*: no longer than that; None: however long it takes. What one raises is logged, and not raised here.
     """
-    tasks = [asyncio.create_task(work()) for work in works]  # Here tasks are made that others would have to end.
+    tasks = [asyncio.create_task(_guarded(work)) for work in works]  # Here tasks are made that others would have to end.
     try:
         yield
     finally:
@@ -38,3 +42,11 @@ async def both(first: Coroutine[object, object, _T], second: Coroutine[object, o
         await asyncio.wait([beside])
         raise
     return done, await beside
+
+
+async def _guarded(work: Callable[[], Coroutine[object, object, object]]) -> None:
+    """Do a work that must not keep the others from theirs by its crash, nor crash unnoticed."""
+    try:
+        await work()
+    except Exception:  # noqa: BLE001 - the outermost
+        _log.exception("a chore crashed; it is done again after the next start")

@@ -340,6 +340,23 @@ async def test_what_runs_alongside_a_block_that_fails_ends_too() -> None:
     assert ended.is_set()
 
 
+async def test_what_crashes_alongside_a_block_is_told_and_leaves_the_others_at_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended = asyncio.Event()
+
+    async def crash() -> None:
+        raise Trouble
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        ended.set()
+
+    async with alongside(crash, work):
+        await ended.wait()
+    assert "a chore crashed; it is done again after the next start" in capsys.readouterr().err
+
+
 async def test_nothing_may_run_alongside() -> None:
     async with alongside():
         pass

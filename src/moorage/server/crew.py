@@ -9,12 +9,11 @@ import signal
 import time
 from dataclasses import dataclass, field
 
+from moorage.server.held_signals import OTHERS
 from moorage.telemetry import get_log
 
 _log = get_log("supervisor")
 
-OTHERS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-"""Administrators and log rotation send them to daemons, and mean no end by it."""
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *OTHERS}
 CANNOT_START = 3
 """A worker's exit status when what it needs cannot be used. At the start, trying again is of no use then."""

@@ -22,7 +22,8 @@ from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.allocator import share_one_arena
 from moorage.server.application import KEEPER, MakeApplication, ServerProcess
-from moorage.server.crew import CANNOT_START, OTHERS, QUICK_S, SIGNALS, Crew, Place
+from moorage.server.crew import CANNOT_START, QUICK_S, SIGNALS, Crew, Place
+from moorage.server.held_signals import OTHERS
 from moorage.server.idle_pages import let_go_of_files
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files

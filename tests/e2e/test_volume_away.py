@@ -31,6 +31,7 @@ def test_a_worker_that_begins_while_the_database_is_away_makes_no_other_and_serv
     image = build_image("database away")
     with Daemon(tmp_path, config=config, workers=1) as daemon:
         Wire(daemon.address).push_image("app", "1", image)
+        eventually("all have begun, and the supervisor rests", lambda: daemon.rests)
         folder.rename(away)
         folder.mkdir()
         if instead == "an empty file":

@@ -50,8 +50,8 @@ async def open_metadata(
 
 async def _opened(path: Path, identity: str) -> SqliteDatabase:
     """Open the file that the start has found. A worker that begins later may find none, or another one in its place."""
-    if not (path.exists() and path.stat().st_size):
-        msg = f"{path} was there at the start, and is not now: bring it back"  # SQLite would make another one.
+    if _is_empty(path):
+        msg = f"{path} is empty, and was not at the start: bring back what was there"
         raise DatabaseUnavailable(msg)
     database = await SqliteDatabase.open(path, keeps_reserve=True)
     if identity and await name_of(database) != identity:
@@ -59,3 +59,10 @@ async def _opened(path: Path, identity: str) -> SqliteDatabase:
         msg = f"{path} is another database than at the start: bring that back, or restart the registry with this one"
         raise DatabaseUnavailable(msg)
     return database
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:  # To open it says more.
+        return False

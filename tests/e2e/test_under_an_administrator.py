@@ -78,7 +78,7 @@ def test_signals_for_daemons_that_come_while_it_starts_wait_and_end_nothing(tmp_
     daemon.start(wait=False)
     try:
         # Its folder is made long before there are workers.
-        eventually("it starts", lambda: daemon.data.exists())
+        eventually("it starts", daemon.data.exists)
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
             os.kill(daemon.pid, number)
         daemon.wait_ready()

@@ -37,6 +37,8 @@ CHAIN_LIMIT = 5
 """Certificates that a token may carry."""
 
 _RSA_BITS_LIMIT = 4096
+_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1", "secp256k1"})
+"""Of RFC 7518 § 6.2.1.1 and RFC 8812: others have no name in a token."""
 _EXPONENT_BITS_LIMIT = 32
 """Of keys that a token brings along: checking a signature takes time by both, and anybody can send a token."""
 
@@ -279,6 +281,9 @@ def import_key(key: object) -> Key:
             raise ValueError(msg)
         return RSAKey.import_key(key)
     if isinstance(key, EllipticCurvePublicKey | EllipticCurvePrivateKey):
+        if key.curve.name not in _CURVES:
+            msg = f"an elliptic curve {key.curve.name} is not one that tokens are signed by"
+            raise ValueError(msg)
         return ECKey.import_key(key)
     if isinstance(key, Ed25519PublicKey | Ed25519PrivateKey):
         return OKPKey.import_key(key)

@@ -57,22 +57,21 @@ class Watched(Generic[T]):
         return self._value
 
     def _look(self) -> None:
-        stamp: _Stamp | None = None
         try:
-            stamp = self._stat()
-            if stamp == self._stamp:
+            stamp, before = self._stat(), self._stamp
+            self._stamp = stamp
+            if stamp == before:
                 return
             self._value = self._read()
         except OSError as exc:
             # The file need not change when what kept it from being read ends, such as a lack of rights or open files.
-            stamp = None
+            self._stamp = None
             self._complain(exc.strerror or str(exc))
         except ValueError as exc:
             self._complain(str(exc))
         else:
             self._said = ""
             _log.info("read again, as it has changed", file=str(self._path))
-        self._stamp = stamp
 
     def _complain(self, why: str) -> None:
         if why != self._said:

@@ -72,6 +72,21 @@ def test_a_change_that_cannot_be_used_leaves_what_was(
     assert watched.get() == 2
 
 
+def test_a_change_at_which_its_reader_crashes_is_read_once_and_not_each_second(path: Path, clock: Clock) -> None:
+    def read(content: bytes) -> int:
+        if content == b"odd":
+            raise TypeError
+        return int(content)
+
+    watched = Watched(path, read, limit_bytes=10, monotonic=clock)
+    replace(path, b"odd")
+    clock.now += 1
+    with pytest.raises(TypeError):
+        watched.get()
+    clock.now += 1
+    assert watched.get() == 1
+
+
 def test_a_file_that_is_gone_leaves_what_was_and_may_come_back(path: Path, clock: Clock) -> None:
     watched = Watched(path, int, limit_bytes=10, monotonic=clock)
     path.unlink()

@@ -44,7 +44,7 @@ class Watched(Generic[T]):
         self._monotonic = monotonic
         self._look_at = monotonic() + _LOOK_S
         self._said = ""
-        """Why it cannot be used now, as the log has it already; empty: it can."""
+        """The fault of the file as it is now, which the log has already; empty: it has none."""
         self._stamp: _Stamp | None = self._stat()
         self._value = self._read()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import TypeVar
 
@@ -20,9 +20,7 @@ _U = TypeVar("_U")
 
 
 @contextlib.asynccontextmanager
-async def alongside(
-    *works: Callable[[], Coroutine[object, object, object]], patience: timedelta | None = None
-) -> AsyncIterator[None]:
+async def alongside(*works: Callable[[], Awaitable[object]], patience: timedelta | None = None) -> AsyncIterator[None]:
     """Do all *works* while the block runs; then cancel them, and wait until they have put back what they had in hand.
 
     *patience*: no longer than that; None: however long it takes. One that crashes is begun again, and told in the log.
@@ -50,7 +48,7 @@ async def both(first: Coroutine[object, object, _T], second: Coroutine[object, o
     return done, await beside
 
 
-async def begun_again(work: Callable[[], Coroutine[object, object, object]], *, clock: Clock | None = None) -> None:
+async def begun_again(work: Callable[[], Awaitable[object]], *, clock: Clock | None = None) -> None:
     """Do a work until it is done; one that crashes is begun again after a pause, and does not end for good by it.
 
     *clock*: time and chance.

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +26,6 @@ from moorage.auth.keys import (
     read_jwks,
 )
 from moorage.auth.tokens import SigningKey
-from support.authority import KEY_OF_NO_KIND
 from support.tokens import PrivateKey, certificate, pem, rsa_key
 from unit.auth.version_1 import as_version_1
 
@@ -391,19 +390,3 @@ def test_a_certificate_that_was_changed_anywhere_is_refused(at: int, byte: int, 
         return
     assert changed == der
     assert key_id(trusted.key) == id_of(CURVE)
-
-
-@pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.BrainpoolP256R1()])
-def test_a_curve_that_no_token_can_name_is_refused_in_certificates_and_private_keys(curve: ec.EllipticCurve) -> None:
-    key = ec.generate_private_key(curve)
-    with pytest.raises(ValueError, match="is not one that tokens are signed by"):
-        TrustedKeys([certificate(key)])
-    with pytest.raises(ValueError, match="is not one that tokens are signed by"):
-        SigningKey.read(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def test_a_private_key_of_a_kind_that_is_not_known_here_is_refused() -> None:
-    der = CURVE.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    of_no_kind = base64.encodebytes(der.replace(*KEY_OF_NO_KIND)).decode()
-    with pytest.raises(ValueError, match="Unknown key type"):
-        SigningKey.read(f"-----BEGIN PRIVATE KEY-----\n{of_no_kind}-----END PRIVATE KEY-----\n".encode())

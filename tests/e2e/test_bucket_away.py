@@ -30,6 +30,23 @@ def put_in_place(store: VersityGW, bucket: Path, *, of: Path) -> None:
     store.start()
 
 
+def test_a_worker_that_ends_while_the_bucket_is_away_is_replaced_once_it_answers(
+    store: VersityGW, tmp_path: Path
+) -> None:
+    # A lease in the bucket that could not be renewed ends its worker: then each of them has to be replaced.
+    config = {"version": 0.1, "storage": {"s3": parameters_of(store, "")}, "database": {"enabled": False}}
+    image = build_image("away")
+    with Daemon(tmp_path, config=yaml.safe_dump(config), workers=1, has_folder=False) as daemon:
+        Wire(daemon.address).push_image("app", "1", image)
+        store.stop()
+        (killed,) = daemon.worker_pids
+        daemon.kill_worker(killed)
+        eventually("the new one cannot begin", lambda: "the worker cannot start" in daemon.log, within_s=120)
+        store.start()
+        daemon.wait_ready()
+        assert Wire(daemon.address).manifest("app", "1").body == image.manifest.content
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "layout"])
 def test_nothing_is_pushed_into_an_empty_bucket_that_came_in_anothers_place(
     kind: str, store: VersityGW, tmp_path: Path

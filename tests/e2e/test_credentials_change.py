@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from e2e.settings import config_for
 from e2e.wire import eventually
 from support.daemon import Daemon
 from support.images import push_image
@@ -59,6 +62,31 @@ def test_a_password_is_changed_without_a_restart(tmp_path: Path) -> None:
         eventually("old: 401", lambda: status(daemon, old) == 401)
         assert status(daemon, new) == 200
         assert b"old" not in users.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["passwords", "keys"])
+def test_a_worker_that_dies_while_a_file_cannot_be_used_does_not_end_the_others_and_is_replaced_when_it_can(
+    kind: str, tmp_path: Path
+) -> None:
+    users, issuer = tmp_path / "users", Issuer(tmp_path)
+    users.write_text(f"ada:{hashed('secret')}\n")
+    auth = f"auth: {{htpasswd: {{realm: r, path: '{users}'}}}}" if kind == "passwords" else issuer.section
+    file, headers = users, {"Authorization": basic("ada", "secret")}
+    if kind == "keys":
+        file, headers = issuer.bundle, issuer.bearer()
+    with Daemon(tmp_path, config=f"{config_for(tmp_path)}{auth}\n", workers=2) as daemon:
+        good = file.read_bytes()
+        replace(file, b"half a fi")
+        killed, other = daemon.worker_pids
+        daemon.kill_worker(killed)
+        eventually("the new one cannot begin", lambda: "the worker cannot start" in daemon.log)
+        eventually("it is tried again", lambda: daemon.log.count("the worker cannot start") > 1)
+        assert other in daemon.worker_pids
+        replace(file, good)
+        eventually("there are two again", lambda: len(daemon.worker_pids) == 2)
+        daemon.kill_worker(other)  # So that whoever answers is a new one.
+        assert status(daemon, headers) == 200
+        assert status(daemon, {}) == 401
 
 
 def test_a_registry_whose_certificates_cannot_be_read_does_not_start(tmp_path: Path) -> None:

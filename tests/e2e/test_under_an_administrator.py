@@ -73,6 +73,20 @@ def test_signals_for_daemons_end_nothing_and_change_the_level_of_the_log(tmp_pat
         assert json.loads(line)["log_level"] == "info"
 
 
+def test_signals_for_daemons_that_come_while_it_starts_wait_and_end_nothing(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, config=config_for(tmp_path) + "log: {level: info}\n", workers=1)
+    daemon.start(wait=False)
+    try:
+        # Its folder is made long before there are workers.
+        eventually("it starts", daemon.data.exists)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            os.kill(daemon.pid, number)
+        daemon.wait_ready()
+        eventually("the level is read again", lambda: "read again: log.level" in daemon.log)
+    finally:
+        assert daemon.stop() == 0
+
+
 def cpu_seconds(pid: int) -> float:
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -173,6 +174,33 @@ def test_a_port_that_is_taken_ends_both_and_is_said(up: Standalone, tmp_path: Pa
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"error: http.addr: cannot listen on {up.registry}: Address already in use" in ended.stderr
+
+
+def test_signals_for_daemons_end_neither_while_they_start_nor_later(tmp_path: Path) -> None:
+    up = Standalone(tmp_path)
+    signals = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+    def send_while_it_starts() -> None:
+        while not (up.data / "control.yml").exists():
+            time.sleep(0.01)
+        assert up.process is not None
+        for number in signals:
+            up.process.send_signal(number)
+
+    sender = threading.Thread(target=send_while_it_starts)
+    sender.start()
+    with up:
+        sender.join(60)
+        assert up.process is not None
+        for number in signals:
+            up.process.send_signal(number)
+        deadline = time.monotonic() + EVENT_DEADLINE_S
+        # Both servers are told of both kinds at least once.
+        while up.log.count("logs go to stdout or stderr") < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert up.status(f"{up.url}/-/readiness") == 200
+        assert up.status(f"http://{up.registry}/v2/") == 401
+        assert up.stop() == 0
 
 
 @pytest.fixture(scope="module")

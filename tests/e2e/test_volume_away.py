@@ -1,5 +1,6 @@
 """The volume goes away under a running registry: nothing is acknowledged that would be lost when it is back."""
 
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +15,39 @@ from e2e.wire import Wire, eventually
 from support.daemon import Daemon
 from support.ports import free_port
 from support.postgres import Postgres, migrated
+
+
+@pytest.mark.parametrize("instead", ["nothing", "an empty file", "another database"])
+def test_a_worker_that_begins_while_the_database_is_away_makes_no_other_and_serves_it_when_it_is_back(
+    instead: str, tmp_path: Path
+) -> None:
+    folder, away = tmp_path / "database", tmp_path / "away"
+    file = folder / "moorage.db"
+    if instead == "another database":
+        with Daemon(tmp_path / "other"):
+            pass
+    config = f"{config_for(tmp_path)}database: {{enabled: true, sqlite: '{file}'}}\n"
+    folder.mkdir()
+    image = build_image("database away")
+    with Daemon(tmp_path, config=config, workers=1) as daemon:
+        Wire(daemon.address).push_image("app", "1", image)
+        eventually("all have begun, and the supervisor rests", lambda: daemon.rests)
+        folder.rename(away)
+        folder.mkdir()
+        if instead == "an empty file":
+            file.touch()
+        elif instead == "another database":
+            shutil.copy(tmp_path / "other" / "data" / "moorage.db", file)
+        (killed,) = daemon.worker_pids
+        daemon.kill_worker(killed)
+        eventually("the new one cannot begin", lambda: "the worker cannot start" in daemon.log)
+        if instead != "another database":
+            assert not file.exists() or not file.stat().st_size
+        shutil.rmtree(folder)
+        away.rename(folder)
+        daemon.wait_ready()
+        assert Wire(daemon.address).manifest("app", "1").body == image.manifest.content
+        assert Wire(daemon.address).try_blob("app", b"more", "monolithic").status == 201
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "layout"])

@@ -1,5 +1,6 @@
 """A certificate authority of a test's own, and what it certifies."""
 
+import base64
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,3 +107,15 @@ def _names(names: Sequence[str]) -> list[x509.GeneralName]:
         except ValueError:
             found.append(x509.DNSName(name))
     return found
+
+
+KEY_OF_NO_KIND = (bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d027f"))
+OF_NO_VERSION = (bytes.fromhex("a003020102"), bytes.fromhex("a00302010f"))
+
+
+def damaged(certificate: bytes, damage: tuple[bytes, bytes]) -> bytes:
+    """The PEM of a certificate in which one piece of its bytes was replaced by another."""
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    assert damage[0] in der
+    text = base64.encodebytes(der.replace(*damage, 1)).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n".encode()

@@ -3,6 +3,7 @@
 Run with a folder for its notes and the name of what happens then.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from aiohttp.web_request import BaseRequest
 
+from moorage.errors import StorageUnavailable
 from moorage.server.address import ListenAddress
 from moorage.server.application import Application, ServerProcess
 from moorage.server.resting import Rested, Resting
@@ -41,6 +43,9 @@ class Server:
     async def make(self, process: ServerProcess) -> Application:
         """Make what each worker runs."""
         note(self.folder, f"worker {process.number} {os.getpid()}")
+        if (self.folder / "away").exists():
+            msg = "what it needs is away"
+            raise StorageUnavailable(msg)
 
         async def answer(_request: BaseRequest) -> Response:
             return Response(200, {}, str(os.getpid()).encode())
@@ -100,6 +105,18 @@ def _all_at_once(folder: Path) -> None:
     _signal(signal.SIGTERM, folder)
 
 
+def _lose_processes(folder: Path) -> None:
+    _lose_interpreter(folder)  # The supervisor stays, and so does what is done to it here.
+    fork = os.fork
+
+    def fork_unless_away() -> int:
+        if (folder / "away").exists():
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    os.fork = fork_unless_away
+
+
 def _lose_interpreter(folder: Path) -> None:
     sys.executable = str(folder / "not-there")
 
@@ -111,6 +128,7 @@ EVENTS: Mapping[str, Callable[[Path], object]] = {
     "killed worker": _kill_worker,
     "all at once": _all_at_once,
     "no interpreter": _lose_interpreter,
+    "no processes": _lose_processes,
 }
 
 if __name__ == "__main__":

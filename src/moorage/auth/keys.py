@@ -37,6 +37,8 @@ CHAIN_LIMIT = 5
 """Certificates that a token may carry."""
 
 _RSA_BITS_LIMIT = 4096
+_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1", "secp256k1"})
+"""Of RFC 7518 § 6.2.1.1 and RFC 8812: others have no name in a token."""
 _EXPONENT_BITS_LIMIT = 32
 """Of keys that a token brings along: checking a signature takes time by both, and anybody can send a token."""
 
@@ -85,7 +87,7 @@ class TrustedKeys:
         self._certificates = tuple(certificates)
         self._by_id: dict[str, TrustedKey] = {}
         for certificate in certificates:
-            key = import_key(certificate.public_key())
+            key = _key_of(certificate)
             trusted = TrustedKey(key, certificate.not_valid_before_utc.timestamp(), _end(certificate))
             for name in (key_id(key), key.thumbprint()):
                 known = self._by_id.get(name)
@@ -279,11 +281,22 @@ def import_key(key: object) -> Key:
             raise ValueError(msg)
         return RSAKey.import_key(key)
     if isinstance(key, EllipticCurvePublicKey | EllipticCurvePrivateKey):
+        if key.curve.name not in _CURVES:
+            msg = f"an elliptic curve {key.curve.name} is not one that tokens are signed by"
+            raise ValueError(msg)
         return ECKey.import_key(key)
     if isinstance(key, Ed25519PublicKey | Ed25519PrivateKey):
         return OKPKey.import_key(key)
     msg = "a key is RSA, elliptic curve or Ed25519"
     raise ValueError(msg)
+
+
+def _key_of(certificate: x509.Certificate) -> Key:
+    try:
+        return import_key(certificate.public_key())
+    except UnsupportedAlgorithm as exc:
+        msg = f"the key of a certificate cannot be used: {exc}"
+        raise ValueError(msg) from None
 
 
 def shown(seconds: float) -> str:

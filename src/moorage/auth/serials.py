@@ -22,9 +22,12 @@ def load_certificates(content: bytes) -> list[x509.Certificate]:
     """
     blocks = [found[1] for found in _BLOCK.finditer(content)]
     ders = [base64.b64decode(b"".join(block.split())) for block in blocks if b":" not in block]
-    if len(ders) == len(blocks) and any(with_serial(der) != der for der in ders):
-        return [x509.load_der_x509_certificate(with_serial(der)) for der in ders]
-    return list(x509.load_pem_x509_certificates(content))
+    try:
+        if len(ders) == len(blocks) and any(with_serial(der) != der for der in ders):
+            return [x509.load_der_x509_certificate(with_serial(der)) for der in ders]
+        return list(x509.load_pem_x509_certificates(content))
+    except x509.InvalidVersion as exc:  # Which is no ValueError.
+        raise ValueError(str(exc)) from None
 
 
 def with_serial(der: bytes) -> bytes:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal, Self, cast
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
@@ -73,7 +74,7 @@ class SigningKey:
         """
         try:
             return cls.of(load_pem_private_key(pem, None), chain=chain)
-        except TypeError as exc:
+        except (TypeError, UnsupportedAlgorithm) as exc:  # It is locked, or of a kind that is not known here.
             raise ValueError(str(exc)) from None
 
     @classmethod

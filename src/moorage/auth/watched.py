@@ -43,6 +43,8 @@ class Watched(Generic[T]):
         self._limit_bytes = limit_bytes
         self._monotonic = monotonic
         self._look_at = monotonic() + _LOOK_S
+        self._said = ""
+        """The fault of the file as it is now, which the log has already; empty: it has none."""
         self._stamp: _Stamp | None = self._stat()
         self._value = self._read()
 
@@ -56,21 +58,26 @@ class Watched(Generic[T]):
 
     def _look(self) -> None:
         try:
-            stamp: _Stamp | None = self._stat()
-        except OSError as exc:
-            stamp, why = None, exc.strerror or "it cannot be read"
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        if stamp is not None:
-            try:
-                self._value = self._read()
-            except (OSError, ValueError) as exc:
-                why = str(exc)
-            else:
-                _log.info("read again, as it has changed", file=str(self._path))
+            stamp, before = self._stat(), self._stamp
+            self._stamp = stamp
+            if stamp == before:
                 return
-        _log.error("a changed file cannot be used; what it said before still counts", file=str(self._path), error=why)
+            self._value = self._read()
+        except OSError as exc:
+            # The file need not change when what kept it from being read ends, such as a lack of rights or open files.
+            self._stamp = None
+            self._complain(exc.strerror or str(exc))
+        except ValueError as exc:
+            self._complain(str(exc))
+        else:
+            self._said = ""
+            _log.info("read again, as it has changed", file=str(self._path))
+
+    def _complain(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            message = "a changed file cannot be used; what it said before still counts"
+            _log.error(message, file=str(self._path), error=why)
 
     def _stat(self) -> _Stamp:
         found = os.stat(self._path)  # noqa: PTH116 - once a second, on the path of requests

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moorage.errors import ConfigurationError, Mistake
 from moorage.left_out import import_lightly
+from moorage.server.held_signals import hold_signals
 
 DEFAULT_FILE = Path("data/control.yml")
 _VARIABLE = "MOORAGE_CONTROL"
@@ -45,6 +46,7 @@ def serve_control(config: Path | None) -> int:
     Raises:
         ConfigurationError: it cannot be started; with every mistake.
     """
+    hold_signals()
     import_lightly()
     from moorage.control.configuration import read_control  # noqa: PLC0415 - after what is left out is
     from moorage.control.serving.control_start import start_control  # noqa: PLC0415 - as above

@@ -14,6 +14,7 @@ from moorage.cli.options import AsJSON
 from moorage.config.durations import format_duration, parse_duration
 from moorage.errors import ConfigurationError, Mistake
 from moorage.left_out import import_lightly
+from moorage.server.held_signals import hold_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The toke
 @token_app.command()
 def serve(settings: SettingsFile) -> None:
     """Start the token server."""
+    hold_signals()
     import_lightly()
     from moorage.starting.token_server_start import start_token_server  # noqa: PLC0415 - other commands need not wait
 

@@ -10,6 +10,7 @@ import typer
 
 from moorage.errors import ConfigurationError, Mistake
 from moorage.left_out import import_lightly
+from moorage.server.held_signals import hold_signals
 
 if TYPE_CHECKING:
     from moorage.control.serving.first_folder import HTTPSSite
@@ -63,6 +64,7 @@ def up(  # noqa: PLR0913 - one argument an option
     ] = None,
 ) -> None:
     """Start registry and control plane on one machine, with all they need in one folder."""
+    hold_signals()
     import_lightly()
     # Django is not imported here: the registry's process is forked from this one. Without it nothing is made.
     if find_spec("django") is None:

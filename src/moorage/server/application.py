@@ -56,5 +56,5 @@ MakeApplication = Callable[[ServerProcess], Awaitable[Application]]
 """Makes the application of one process, in that process, once it has its event loop.
 
 Raises:
-    ConfigurationError, BackendError: it cannot start, and trying again is of no use.
+    ConfigurationError, BackendError: it cannot start. That ends the start of a server; later it is tried again.
 """

@@ -9,15 +9,14 @@ import signal
 import time
 from dataclasses import dataclass, field
 
+from moorage.server.held_signals import OTHERS
 from moorage.telemetry import get_log
 
 _log = get_log("supervisor")
 
-OTHERS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-"""Administrators and log rotation send them to daemons, and mean no end by it."""
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *OTHERS}
 CANNOT_START = 3
-"""A worker's exit status when trying again is of no use."""
+"""A worker's exit status when what it needs cannot be used. At the start, trying again is of no use then."""
 QUICK_S = 5.0
 """A worker that ends sooner is restarted ever more slowly."""
 _BACKOFF_LIMIT_S = 30.0
@@ -35,6 +34,14 @@ class Place:
     restart_at: float = 0.0
     failures: int = 0
 
+    def put_off(self, *, failed: bool) -> float:
+        """Set the time of the next start, ever later while starts have *failed*; return the seconds until then."""
+        self.failures = self.failures + 1 if failed else 0
+        # Some hours of failures make a power that no float holds.
+        delay_s = min(0.1 * 2 ** min(self.failures, 10), _BACKOFF_LIMIT_S) if failed else 0.0
+        self.restart_at = time.monotonic() + delay_s
+        return delay_s
+
 
 @dataclass(slots=True, kw_only=True)
 class Crew:
@@ -51,6 +58,8 @@ class Crew:
     """A pipe whose writing end only the supervisor has: it closes when the supervisor is gone."""
     ready: tuple[int, int] = (-1, -1)
     """A pipe in which each worker writes when it answers."""
+    has_begun: bool = False
+    """True once all have answered: what a later one lacks may come back, and the others go on without it."""
     is_stopping: bool = False
 
     @property
@@ -64,7 +73,7 @@ class Crew:
         return [*self.listeners, *self.debug_listeners]
 
     def reap(self) -> bool:
-        """Note which workers have ended; whether one of them says that none can start."""
+        """Note which workers have ended; return whether one of them says that the server cannot start."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -79,12 +88,10 @@ class Crew:
             if self.is_stopping:
                 continue
             code = os.waitstatus_to_exitcode(status)
-            if code == CANNOT_START:
+            if code == CANNOT_START and not self.has_begun:
                 return True
-            quick = time.monotonic() - place.started_at < QUICK_S
-            place.failures = place.failures + 1 if quick else 0
-            delay_s = min(0.1 * 2**place.failures, _BACKOFF_LIMIT_S) if quick else 0.0
-            place.restart_at = time.monotonic() + delay_s
+            is_quick = time.monotonic() - place.started_at < QUICK_S
+            delay_s = place.put_off(failed=is_quick or code == CANNOT_START)
             _log.error("a worker ended; starting another", pid=pid, status=code, delay_s=delay_s)
 
     def stop(self, name: signal.Signals, *, is_told: bool = False) -> None:

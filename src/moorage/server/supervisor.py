@@ -22,7 +22,8 @@ from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.allocator import share_one_arena
 from moorage.server.application import KEEPER, MakeApplication, ServerProcess
-from moorage.server.crew import CANNOT_START, OTHERS, QUICK_S, SIGNALS, Crew, Place
+from moorage.server.crew import CANNOT_START, QUICK_S, SIGNALS, Crew, Place
+from moorage.server.held_signals import OTHERS
 from moorage.server.idle_pages import let_go_of_files
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
@@ -142,6 +143,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         """Say that requests are answered, and begin what can wait until then."""
+        self._crew.has_begun = True
         self.on_ready(_shown(self._listeners[0]))
         if self.settings.has_keeper:
             self._crew.places.append(Place(KEEPER))
@@ -213,9 +215,18 @@ class Supervisor:
     def _start(self, place: Place) -> None:
         sys.stdout.flush()
         place.started_at, place.restart_at = time.monotonic(), 0.0
-        place.pid = os.fork()
-        if place.pid == 0:
+        try:
+            pid = os.fork()
+        except OSError as exc:
+            if not self._crew.has_begun:
+                raise
+            # Memory or processes have run out, which is often why there is a place to fill.
+            delay_s = place.put_off(failed=True)
+            _log.error("no worker can be started; trying again", error=str(exc), delay_s=delay_s)
+            return
+        if pid == 0:
             os._exit(self._be_worker(place.number))
+        place.pid = pid
 
     def _be_worker(self, number: int) -> int:
         """Run a worker in the child process, and return the status to exit with."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from moorage.errors import ConfigurationError, MoorageError
 from moorage.server.errand import end_with
+from moorage.server.held_signals import OTHERS
 from moorage.telemetry import get_log
 
 OnReady = Callable[[str], object]
 RunServer = Callable[[OnReady], int]
 """Runs a server in its process until a signal ends it; tells its address once it answers."""
 
-_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, *OTHERS)
 _LINE_LIMIT_BYTES = 4096
 
 _log = get_log("supervisor")
@@ -53,7 +54,7 @@ class Together:
                 waiting = False
                 self.on_ready([child.said.decode().strip() for child in self._children])
             if found is not None and found.si_signo in _PASSED_ON:
-                self._is_stopping = self._is_stopping or found.si_signo != signal.SIGHUP
+                self._is_stopping = self._is_stopping or found.si_signo not in OTHERS
                 self._tell(signal.Signals(found.si_signo))
             status = max(status, self._reap())
         return status

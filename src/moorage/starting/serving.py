@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from moorage.left_out import import_lightly
+from moorage.server.held_signals import hold_signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ def serve_registry(options: ServeOptions, say: Callable[[str], object]) -> int:
         ConfigurationError: it cannot be used; with every mistake.
         StorageUnavailable: storage cannot be read.
     """
+    hold_signals()
     import_lightly()
     from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - what is left out has to be said before
     from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - as above

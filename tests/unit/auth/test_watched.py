@@ -9,7 +9,9 @@ import pytest
 
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
 from moorage.auth.watched import Watched
+from support.authority import KEY_OF_NO_KIND, OF_NO_VERSION, Authority, damaged
 from support.clock import Clock
+from support.open_files import no_more_files
 from support.tokens import certificate, pem, rsa_key
 
 
@@ -70,6 +72,21 @@ def test_a_change_that_cannot_be_used_leaves_what_was(
     assert watched.get() == 2
 
 
+def test_a_change_at_which_its_reader_crashes_is_read_once_and_not_each_second(path: Path, clock: Clock) -> None:
+    def read(content: bytes) -> int:
+        if content == b"odd":
+            raise TypeError
+        return int(content)
+
+    watched = Watched(path, read, limit_bytes=10, monotonic=clock)
+    replace(path, b"odd")
+    clock.now += 1
+    with pytest.raises(TypeError):
+        watched.get()
+    clock.now += 1
+    assert watched.get() == 1
+
+
 def test_a_file_that_is_gone_leaves_what_was_and_may_come_back(path: Path, clock: Clock) -> None:
     watched = Watched(path, int, limit_bytes=10, monotonic=clock)
     path.unlink()
@@ -78,6 +95,20 @@ def test_a_file_that_is_gone_leaves_what_was_and_may_come_back(path: Path, clock
     path.write_bytes(b"5")
     clock.now += 1
     assert watched.get() == 5
+
+
+def test_a_change_that_could_not_be_read_for_a_while_counts_later_though_the_file_is_the_same_since(
+    path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched = Watched(path, int, limit_bytes=10, monotonic=clock)
+    replace(path, b"2")
+    with no_more_files():
+        for _ in range(3):
+            clock.now += 1
+            assert watched.get() == 1
+    assert capsys.readouterr().err.count("cannot be used") == 1
+    clock.now += 1
+    assert watched.get() == 2
 
 
 @pytest.mark.parametrize("content", [b"x", b"1" * 11])
@@ -110,6 +141,17 @@ class TestIssuerKeys:
         replace(bundle, pem(certificate(rsa_key("short", 1024))))
         clock.now += 1
         assert len(keys()) == 1
+
+    @pytest.mark.parametrize("damage", [KEY_OF_NO_KIND, OF_NO_VERSION])
+    def test_a_certificate_with_a_key_that_cannot_be_read_leaves_what_was(
+        self, tmp_path: Path, clock: Clock, damage: tuple[bytes, bytes]
+    ) -> None:
+        made = Authority(tmp_path / "authority").certify("keys").certificate
+        keys = IssuerKeys(watch_bundle(made, monotonic=clock), None)
+        before = keys()
+        made.write_bytes(damaged(made.read_bytes(), damage))
+        clock.now += 1
+        assert keys() is before
 
     def test_both_files_count(self, tmp_path: Path, clock: Clock) -> None:
         bundle, jwks = tmp_path / "bundle.pem", tmp_path / "keys.json"

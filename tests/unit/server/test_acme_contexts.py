@@ -12,8 +12,9 @@ from moorage.config.sections.http import LetsEncrypt
 from moorage.server.tls.acme_contexts import IssuedTLS
 from moorage.server.tls.acme_files import IssuedFiles
 from moorage.server.tls.acme_renewal import Issuing, is_due
-from moorage.server.tls.tls_contexts import Terms
+from moorage.server.tls.tls_contexts import AGAIN, Terms
 from support.authority import Authority
+from support.open_files import no_more_files
 
 HOST = "registry.example.com"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,6 +94,23 @@ def test_a_damaged_certificate_leaves_the_one_that_is_shown(
     tls.refresh()
     assert tls._contexts[HOST] is before
     assert capsys.readouterr().err.count("a certificate cannot be used") == 1
+
+
+def test_an_issued_certificate_that_could_not_be_read_for_a_while_is_shown_later(
+    tmp_path: Path, authority: Authority
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    put(cache / HOST, authority, HOST)
+    tls = IssuedTLS(Terms(path="http.tls"), LetsEncrypt(cachefile=str(cache), hosts=[HOST]))
+    before = tls._contexts[HOST]
+    put(cache / HOST, authority, HOST)
+    with no_more_files():
+        tls.refresh()
+    assert tls._contexts[HOST] is before
+    for _ in range(AGAIN + 1):
+        tls.refresh()
+    assert tls._contexts[HOST] is not before
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])

@@ -148,7 +148,7 @@ def test_the_first_worker_does_the_chores_where_there_is_no_keeper(start: Start)
     assert sorted(notes) == ["0 begins", "0 closes", "0 flushes", "0 puts back", "1 closes", "1 flushes"]
     ours = [note for note in notes if note.startswith("0")]
     assert ours == ["0 begins", "0 puts back", "0 flushes", "0 closes"]
-    assert "a chore crashed; it is done again after the next start" in log
+    assert "a chore crashed; it is begun again after a pause" in log
 
 
 def test_a_keeper_does_the_chores_and_serves_nothing(start: Start) -> None:

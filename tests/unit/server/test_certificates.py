@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from moorage.errors import ConfigurationError
 from moorage.server.tls.certificates import check_authorities, read_pair
-from support.authority import Authority, private_pem
+from support.authority import KEY_OF_NO_KIND, OF_NO_VERSION, Authority, damaged, private_pem
 
 
 @pytest.fixture
@@ -81,6 +81,17 @@ def test_a_damaged_certificate_is_told(authority: Authority, tmp_path: Path) -> 
     damaged.write_bytes(made.certificate.read_bytes().replace(b"M", b"N"))
     (message,) = mistakes_of(damaged, made.key).values()
     assert message.startswith(f"{damaged} is damaged: ")
+
+
+@pytest.mark.parametrize("damage", [KEY_OF_NO_KIND, OF_NO_VERSION])
+def test_a_certificate_that_is_one_but_for_its_key_or_its_version_is_told(
+    authority: Authority, tmp_path: Path, damage: tuple[bytes, bytes]
+) -> None:
+    made = authority.certify("registry.example.com")
+    path = tmp_path / "damaged.crt"
+    path.write_bytes(damaged(made.certificate.read_bytes(), damage))
+    (message,) = mistakes_of(path, made.key).values()
+    assert message.startswith(f"{path} is damaged: ")
 
 
 def test_an_endless_file_is_not_read_to_its_end(authority: Authority) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from moorage.server.crew import Place
+
 TESTS = Path(__file__).parents[2]
 
 Begin = Callable[[str], "Server"]
@@ -137,6 +139,43 @@ def test_without_an_interpreter_it_stays_as_it_is_and_still_replaces_a_worker(be
     assert not server.rests
     assert server.end() == 0
     assert "goes on" not in server.notes
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("", "what it needs is away"),
+        ("no interpreter", "what it needs is away"),
+        ("no processes", "no worker can be started; trying again"),
+    ],
+)
+def test_a_worker_that_cannot_be_replaced_now_is_later_and_the_others_go_on_without_it(
+    begin: Begin, event: str, said: str
+) -> None:
+    server = begin(event)
+    if event:
+        time.sleep(1.5)  # It has tried to rest in vain.
+    else:
+        server.wait_until_it_rests()
+    (server.folder / "away").touch()
+    killed, other = server.workers
+    os.kill(killed, signal.SIGKILL)
+    server.wait_for(said)
+    time.sleep(0.5)  # Of the tries that follow, some come in this time.
+    assert server.process.poll() is None, server.log
+    assert Path(f"/proc/{other}").exists()
+    (server.folder / "away").unlink()
+    # Without the one that is killed now, another one has to answer.
+    os.kill(other, signal.SIGKILL)
+    assert server.answer() not in (killed, other)
+    assert server.end() == 0
+    assert "Traceback" not in server.log
+
+
+def test_the_pause_before_a_start_stays_the_longest_one_however_many_have_failed() -> None:
+    place = Place(0, failures=5000)
+    assert place.put_off(failed=True) == 30.0
+    assert place.put_off(failed=False) == 0.0
 
 
 def test_workers_of_one_that_is_killed_at_rest_end(begin: Begin) -> None:

@@ -15,9 +15,10 @@ import uvloop
 
 from moorage.config.ciphers import DEFAULT_NAMES, OPENSSL_NAMES
 from moorage.errors import ConfigurationError
-from moorage.server.tls.tls_contexts import FileTLS, ServerTLS, Terms, make_context
+from moorage.server.tls.tls_contexts import AGAIN, FileTLS, ServerTLS, Terms, make_context
 from moorage.web.encrypted import EncryptedTransport
-from support.authority import Authority, Certified, serial_of
+from support.authority import KEY_OF_NO_KIND, OF_NO_VERSION, Authority, Certified, damaged, serial_of
+from support.open_files import no_more_files
 
 P = ParamSpec("P")
 TERMS = Terms(path="http.tls")
@@ -142,7 +143,7 @@ async def test_files_between_an_old_and_a_new_pair_change_nothing(authority: Aut
         assert (await server.connect()).serial == pair.serial
 
 
-@pytest.mark.parametrize("fault", ["gone", "empty", "cut", "unreadable", "nonsense"])
+@pytest.mark.parametrize("fault", ["gone", "empty", "cut", "unreadable", "nonsense", "key of no kind", "no version"])
 @on_uvloop
 async def test_new_files_that_cannot_be_used_leave_the_old_ones_and_are_logged_once(
     authority: Authority, pair: Certified, fault: str, capsys: pytest.CaptureFixture[str]
@@ -155,6 +156,10 @@ async def test_new_files_that_cannot_be_used_leave_the_old_ones_and_are_logged_o
         case "unreadable":
             pair.certificate.unlink()
             pair.certificate.mkdir()
+        case "key of no kind":
+            pair.certificate.write_bytes(damaged(good, KEY_OF_NO_KIND))
+        case "no version":
+            pair.certificate.write_bytes(damaged(good, OF_NO_VERSION))
         case _:
             pair.certificate.write_bytes({"empty": b"", "cut": good[:300], "nonsense": b"\0" * 1000}[fault])
     for _ in range(4):
@@ -164,6 +169,26 @@ async def test_new_files_that_cannot_be_used_leave_the_old_ones_and_are_logged_o
     assert str(pair.certificate) in said
     async with serving(tls, authority) as server:
         assert (await server.connect()).serial == first
+
+
+@on_uvloop
+async def test_new_files_that_could_not_be_read_for_a_while_are_taken_though_they_have_not_changed_since(
+    authority: Authority, pair: Certified, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tls = FileTLS(TERMS, pair.certificate, pair.key)
+    replace(pair, authority.certify("new", "127.0.0.1"))
+    with no_more_files():
+        for _ in range(3 * AGAIN):
+            tls.refresh()
+    assert capsys.readouterr().err.count("the old one stays") == 1
+    for _ in range(AGAIN + 1):
+        tls.refresh()
+    async with serving(tls, authority) as server:
+        assert (await server.connect()).serial == pair.serial
+    before = tls.current
+    for _ in range(2 * AGAIN):
+        tls.refresh()
+    assert tls.current is before, "what is good is read once"
 
 
 @on_uvloop

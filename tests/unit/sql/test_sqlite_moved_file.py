@@ -8,7 +8,7 @@ import pytest
 
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
-from unit.sql.sqlite_files import PUT, ids, opened
+from unit.sql.sqlite_files import IDS, PUT, ids, opened
 
 
 def replace_by_a_copy(path: Path) -> None:
@@ -46,3 +46,33 @@ async def test_a_database_goes_on_once_its_file_is_back(tmp_path: Path) -> None:
     reopened = await SqliteDatabase.open(path)
     assert await ids(reopened) == [2]
     await reopened.close()
+
+
+@pytest.mark.parametrize("instead", ["nothing", "an empty file", "another database"])
+async def test_a_heavy_read_makes_no_file_in_the_place_of_one_that_is_away_and_reads_no_other(
+    tmp_path: Path, instead: str
+) -> None:
+    path, away = tmp_path / "t.sqlite", tmp_path / "away"
+    async with opened(tmp_path / "other.sqlite") as other:
+        await other.write(PUT, 2)
+    async with opened(path) as database:
+        await database.write(PUT, 1)
+        path.rename(away)
+        if instead == "an empty file":
+            path.touch()
+        elif instead == "another database":
+            shutil.copy(tmp_path / "other.sqlite", path)
+        before = path.read_bytes() if path.exists() else None
+        with pytest.raises(DatabaseUnavailable):
+            await database.all(IDS, heavy=True)
+        assert (path.read_bytes() if path.exists() else None) == before
+        away.rename(path)
+        assert await database.all(IDS, heavy=True) == [(1,)]
+
+
+@pytest.mark.parametrize("instead", ["nothing", "no folder"])
+async def test_a_server_makes_no_file_in_the_place_of_one_that_is_away(tmp_path: Path, instead: str) -> None:
+    path = tmp_path / ("t.sqlite" if instead == "nothing" else "no folder/t.sqlite")
+    with pytest.raises(DatabaseUnavailable, match="the database cannot be used"):
+        await SqliteDatabase.open(path, keeps_reserve=True)
+    assert not path.exists()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from moorage.work.alongside import alongside
+from moorage.work.alongside import alongside, begun_again
 from moorage.work.loop import (
     DONE,
     FAILED,
@@ -338,6 +338,36 @@ async def test_what_runs_alongside_a_block_that_fails_ends_too() -> None:
     with pytest.raises(Trouble):
         await fail()
     assert ended.is_set()
+
+
+async def test_what_crashes_alongside_a_block_is_told_and_leaves_the_others_at_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended = asyncio.Event()
+
+    async def crash() -> None:
+        raise Trouble
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        ended.set()
+
+    async with alongside(crash, work):
+        await ended.wait()
+    assert "a chore crashed; it is begun again after a pause" in capsys.readouterr().err
+
+
+async def test_what_crashes_is_begun_again_after_ever_longer_pauses_until_it_is_done() -> None:
+    begun, clock = list[float](), Simulated()
+
+    async def work() -> None:
+        begun.append(clock.now)
+        if len(begun) <= 8:
+            raise Trouble
+
+    await begun_again(work, clock=clock)
+    assert clock.pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert len(begun) == 9
 
 
 async def test_nothing_may_run_alongside() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 from acme import challenges, client, messages
 from acme import errors as acme_errors
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -106,7 +107,7 @@ def _read_key(path: Path) -> tuple[JWK, JWASignature]:
         write_whole(path, fresh.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         msg = f"{path} is not a private key; remove it to begin a new account"
         raise NotIssued(msg) from exc
     if isinstance(key, RSAPrivateKey):

@@ -10,7 +10,7 @@ from moorage.permissions import reason_of
 from moorage.server.tls.acme_files import IssuedFiles
 from moorage.server.tls.certificates import now, read_pair
 from moorage.server.tls.client_hello import ACME, PeekedHandshake
-from moorage.server.tls.tls_contexts import ServerTLS, Stamp, Terms, make_context, stamps
+from moorage.server.tls.tls_contexts import ServerTLS, Terms, Tries, make_context, stamps
 from moorage.telemetry import get_log
 
 _log = get_log("tls")
@@ -34,7 +34,7 @@ class IssuedTLS(ServerTLS):
             raise ConfigurationError([Mistake("http.tls.letsencrypt.cachefile", message)]) from exc
         self._terms = terms
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self._stamps: dict[str, Stamp] = {}
+        self._tries = {host: Tries() for host in settings.hosts}
         super().__init__(self._front())
         self.refresh()
 
@@ -44,13 +44,15 @@ class IssuedTLS(ServerTLS):
         for host in self.settings.hosts:
             path = self.files.certificate(host)
             (stamp,) = stamps([path])
-            if stamp is None or stamp == self._stamps.get(host):
+            tries = self._tries[host]
+            if stamp is None or not tries.is_due(stamp):
                 continue
-            self._stamps[host] = stamp
             try:
                 self._contexts[host] = self._of_host(path)
+                tries.note(stamp)
             except ConfigurationError as exc:
-                _log.error("a certificate cannot be used", host=host, error=str(exc))
+                if tries.note(stamp, str(exc)):
+                    _log.error("a certificate cannot be used", host=host, error=str(exc))
 
     def begin_issuing(self) -> Callable[[], None]:
         """Begin to get what is missing and to renew what is old, in a thread."""

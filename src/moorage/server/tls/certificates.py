@@ -126,9 +126,13 @@ def _mismatch(
 ) -> Iterator[Mistake]:
     (leaf, rest), (certificate, key) = chain, files
     wanted = _spki(private.public_key())
-    if _spki(leaf.public_key()) == wanted:
+    if _spki_of(leaf) == wanted:
         return
-    if any(_spki(other.public_key()) == wanted for other in rest):
+    if _spki_of(leaf) is None:
+        message = f"{certificate} is damaged: the key in it cannot be read, or is of a kind that is not known here"
+        yield Mistake(f"{path}.certificate", message)
+        return
+    if any(_spki_of(other) == wanted for other in rest):
         yield Mistake(
             f"{path}.certificate", f"the certificate of {key} must come first in {certificate}, its chain after"
         )
@@ -142,6 +146,14 @@ def _is_open(key: Path) -> bool:
         return bool(key.stat().st_mode & _OTHERS)
     except OSError:  # It is being replaced.
         return False
+
+
+def _spki_of(certificate: x509.Certificate) -> bytes | None:
+    """Return the key of a certificate; None: it cannot be read, though the certificate can."""
+    try:
+        return _spki(certificate.public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def _spki(key: PublicKeyTypes) -> bytes:

@@ -25,6 +25,10 @@ CHECK = timedelta(seconds=1)
 Stamp = tuple[int, int, int] | None
 """Mark that tells whether a file was changed or replaced; None: it is not there."""
 
+AGAIN = 10
+"""Looks after which files that could not be used are tried again, though they have not changed: a lack of rights or of
+open files, say, may have kept them from being read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -73,6 +77,29 @@ class ServerTLS(ABC):
         return lambda: None
 
 
+class Tries:
+    """Memory of files that were tried: those that were good are not read again, others now and then."""
+
+    def __init__(self) -> None:
+        self._tried: object = None
+        self._looks_left = 0
+        """Until the next try; 0: what was tried was good."""
+        self._said = ""
+
+    def is_due(self, found: object) -> bool:
+        """Return whether files of these stamps are to be read now."""
+        if found != self._tried:
+            return True
+        self._looks_left = max(0, self._looks_left - 1)
+        return self._looks_left == 1
+
+    def note(self, found: object, fault: str = "") -> bool:
+        """Note what came of a try; return whether the *fault* is another one than was said last."""
+        is_new = fault != self._said
+        self._tried, self._said, self._looks_left = found, fault, AGAIN + 1 if fault else 0
+        return is_new
+
+
 class FileTLS(ServerTLS):
     """A certificate and a key in files that somebody else writes."""
 
@@ -85,21 +112,24 @@ class FileTLS(ServerTLS):
         self._terms = terms
         self._certificate, self._key = certificate, key
         self._files = (certificate, key, *terms.client_authorities)
-        self._tried = self._seen = stamps(self._files)
+        self._seen = stamps(self._files)
+        self._tries = Tries()
+        self._tries.note(self._seen)
         super().__init__(self._read())
 
     def refresh(self, *, at_once: bool = False) -> None:
         """Take the files if they have changed, and have not just now: their writer may be between the two."""
         found, before = stamps(self._files), self._seen
         self._seen = found
-        if found == self._tried or (found != before and not at_once):
+        if (found != before and not at_once) or not self._tries.is_due(found):
             return
-        self._tried = found
         try:
             self.current = self._read()
         except ConfigurationError as exc:
-            _log.error("the new certificate cannot be used; the old one stays", error=str(exc))
+            if self._tries.note(found, str(exc)):
+                _log.error("the new certificate cannot be used; the old one stays", error=str(exc))
         else:
+            self._tries.note(found)
             _log.info("new certificate", certificate=str(self._certificate))
 
     def _read(self) -> ssl.SSLContext:

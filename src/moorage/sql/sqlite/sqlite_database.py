@@ -8,7 +8,6 @@ share one fsync. Between processes the file's own lock decides.
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
@@ -17,16 +16,15 @@ from typing import Self, TypeVar
 
 from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
-from moorage.private_files import make_private
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.sqlite.heavy_reader import HeavyReader
 from moorage.sql.sqlite.opened_file import OpenedFile
 from moorage.sql.sqlite.recalled_rows import RecalledRows
 from moorage.sql.sqlite.reserve import Reserve
+from moorage.sql.sqlite.sqlite_connections import connect, connect_same
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place, stored
 from moorage.sql.sqlite.sqlite_turns import BlockTurn, CallTurn, SqliteTurn
-from moorage.sql.sqlite.write_ahead import switch_on
 from moorage.work.call_threads import CallThreads
 
 _TURN_DEADLINE_S = 10.0
@@ -61,14 +59,19 @@ class SqliteDatabase(Database):
         reserve.look()  # To open it takes room, too.
         cache = f"PRAGMA cache_size = -{_SERVING_CACHE_KIB if keeps_reserve else _CACHE_KIB}"
         heavy = f"PRAGMA cache_size = -{_HEAVY_CACHE_KIB if keeps_reserve else _CACHE_KIB}"
-        self._reader = _connect(path, "PRAGMA query_only = on", cache)
+        reading, is_there = "PRAGMA query_only = on", keeps_reserve
+        self._reader = connect(path, reading, cache, is_there=is_there)
         self._recalled = RecalledRows(self._reader)
-        self._heavy = HeavyReader(lambda: _connect(path, "PRAGMA query_only = on", heavy))
-        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full", cache), reserve, OpenedFile(path))
+        file = OpenedFile(path)
+        self._heavy = HeavyReader(lambda: connect_same(file, path, reading, heavy))
+        self._writer = _Writer(connect_same(file, path, "PRAGMA synchronous = full", cache), reserve, file)
 
     @classmethod
     async def open(cls, path: Path, *, keeps_reserve: bool = False) -> Self:
-        """Open the file, which is made if it is not there. *keeps_reserve*: for a server, see ``reserve.py``.
+        """Open the file, which is made if it is not there.
+
+        *keeps_reserve*: for a server, see ``reserve.py``. Its start has made the file: one that is not there any more
+        is not made again, as it comes back.
 
         Raises:
             DatabaseUnavailable: it cannot be opened, or is no database.
@@ -346,25 +349,6 @@ class _SqliteTransaction(Transaction):
             msg = "the transaction is over"
             raise DatabaseUnavailable(msg)
         return self._connection
-
-
-def _connect(path: Path, *settings: str) -> sqlite3.Connection:
-    make_private(path)
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
-    try:
-        _set_up(connection, settings)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
-    switch_on(connection, deadline_s=_TURN_DEADLINE_S)  # Two processes may make the file at the same time.
-    for setting in ("PRAGMA foreign_keys = on", *settings):
-        connection.execute(setting)
-    connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
-    connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)
 
 
 def _all(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> Sequence[Row]:

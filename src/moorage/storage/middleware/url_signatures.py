@@ -3,6 +3,7 @@
 import base64
 import hmac
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -38,7 +39,7 @@ class CloudFrontSigner:
         """
         try:
             key = load_pem_private_key(pem, None)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             msg = "is no private key in PEM without a passphrase"
             raise KeyUnusable(msg) from None
         if not isinstance(key, RSAPrivateKey):

@@ -22,6 +22,7 @@ from moorage.http.endpoints import Endpoint
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
 from moorage.http.moorage_v1.moorage_api import EVERY_OPERATION
 from moorage.http.operations import Handler
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.wiring.registry import build
 from moorage.wiring.stores import DatabaseStore
 
@@ -119,7 +120,9 @@ def _routes() -> Mapping[Endpoint, Mapping[str, Handler]]:
 
 async def _routes_of(folder: Path) -> Mapping[Endpoint, Mapping[str, Handler]]:
     settings = config.defaults(str(folder), "127.0.0.1:0")
-    registry = await build(settings, DatabaseStore(folder / "moorage.db"), secret=b"")
+    file = folder / "moorage.db"
+    await (await SqliteDatabase.open(file)).close()  # A registry finds its database, which the start has made.
+    registry = await build(settings, DatabaseStore(file), secret=b"")
     found: dict[Endpoint, dict[str, Handler]] = {}
     for api in registry.app.apis:
         for row in api.operations:

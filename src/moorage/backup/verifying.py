@@ -379,7 +379,7 @@ def _blobs_in(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _listed(document: Mapping[str, Any], *, are_manifests: bool) -> Sequence[object]:
-    """What an index lists: manifests, or blobs, as a build cache does."""
+    """List the manifests in an index, or its blobs, as a build cache has them."""
     entries = document.get("manifests")
     return [
         one

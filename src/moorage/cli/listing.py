@@ -73,7 +73,7 @@ def show(
 
 
 def _shown_child(child: Mapping[str, Any]) -> str:
-    """What an entry of an index is: a platform, or what a builder has put beside the platforms."""
+    """Name an entry of an index: its platform, or what a builder has put beside the platforms."""
     notes, platform = child.get("annotations"), child.get("platform")
     if isinstance(notes, dict) and REFERENCE_TYPE in notes:
         return str(notes[REFERENCE_TYPE]).removesuffix("-manifest")

@@ -27,5 +27,5 @@ def answer_when_overtaken(exc: Exception) -> HTTPStatus | None:
 
 
 def _code_of(cause: BaseException | None) -> str:
-    """What PostgreSQL or SQLite calls an error."""
+    """Return the name that PostgreSQL or SQLite gives an error; empty: it is not one of theirs."""
     return getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or ""

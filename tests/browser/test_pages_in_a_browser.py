@@ -5,6 +5,7 @@ With ``PICTURES=1`` pictures of each page go to ``screenshots/``, which git does
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 PICTURES = Path(__file__).parents[2] / "screenshots"
 AXE = Path("/usr/local/share/moorage-tests/axe.min.js")
+REFRESHES = 12
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 LARGE: ViewportSize = {"width": 3840, "height": 2160}
@@ -153,8 +155,12 @@ def test_a_bar_moves_while_a_check_is_at_work_and_the_page_stays(
     expect(bar).to_have_attribute("value", "0.42")
     page.evaluate("window.isSamePage = true")
     write_check(shared_daemon.data, share=0.8)
-    page.clock.fast_forward(6000)
-    expect(bar).to_have_attribute("value", "0.80")
+    # The page's time stands still between these. A refresh that a busy machine answers too late leaves what is there.
+    for _ in range(REFRESHES):
+        page.clock.fast_forward(6000)
+        with suppress(AssertionError):
+            expect(bar).to_have_attribute("value", "0.80", timeout=5000)
+            break
     page.clock.fast_forward(6000)
     expect(bar).to_have_attribute("value", "0.80")
     assert page.evaluate("window.isSamePage")

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import socket
-import tempfile
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -273,12 +272,14 @@ def test_a_supervisor_at_rest_is_small_and_a_worker_that_it_replaces_knows_what_
 ) -> None:
     content = random.Random("rest").randbytes(2 * MIB)
     config = config_for(tmp_path, http={"debug": {"addr": "127.0.0.1:0", "prometheus": {"enabled": True}}})
-    metrics = set(Path(tempfile.gettempdir()).glob("moorage-metrics-*"))
-    with Daemon(tmp_path, config=config, workers=2) as daemon:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with Daemon(tmp_path, config=config, workers=2, env={"TMPDIR": str(temporary)}) as daemon:
         wire = Wire(daemon.address)
         begun = wire.patch(wire.start_upload("t/rest"), content[:MIB], 0)
         eventually("the supervisor rests", lambda: daemon.rests)
         assert own_kib(daemon.pid) < 5 * 1024
+        assert len(list(temporary.glob("moorage-metrics-*"))) == 1
         assert b"\0moorage\0serve\0" in Path(f"/proc/{daemon.pid}/cmdline").read_bytes(), "as one looks for it"
         (daemon.folder / "config.yml").write_text("not: [to be read")
         for killed in daemon.worker_pids:
@@ -294,5 +295,5 @@ def test_a_supervisor_at_rest_is_small_and_a_worker_that_it_replaces_knows_what_
         os.kill(daemon.pid, signal.SIGTERM)
         assert exit_status(daemon) == 0
         assert not list((daemon.data / "docker/registry/lockfiles").glob("writing-*"))
-        assert set(Path(tempfile.gettempdir()).glob("moorage-metrics-*")) <= metrics
+        assert list(temporary.iterdir()) == []
         assert "Traceback" not in daemon.log

@@ -81,13 +81,18 @@ def test_a_mistake_of_ours_does_not_end_the_renewals(tmp_path: Path, capsys: pyt
     assert "looking after certificates crashed" in capsys.readouterr().err
 
 
+def issued(folder: Path, authority: Authority) -> tuple[Path, IssuedTLS]:
+    """A cache with a certificate of the host, and what is shown of it."""
+    cache = folder / "cache"
+    cache.mkdir()
+    put(cache / HOST, authority, HOST)
+    return cache, IssuedTLS(Terms(path="http.tls"), LetsEncrypt(cachefile=str(cache), hosts=[HOST]))
+
+
 def test_a_damaged_certificate_leaves_the_one_that_is_shown(
     tmp_path: Path, authority: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    put(cache / HOST, authority, HOST)
-    tls = IssuedTLS(Terms(path="http.tls"), LetsEncrypt(cachefile=str(cache), hosts=[HOST]))
+    cache, tls = issued(tmp_path, authority)
     before = tls._contexts[HOST]
     (cache / HOST).write_bytes(b"damaged")
     tls.refresh()
@@ -99,10 +104,7 @@ def test_a_damaged_certificate_leaves_the_one_that_is_shown(
 def test_an_issued_certificate_that_could_not_be_read_for_a_while_is_shown_later(
     tmp_path: Path, authority: Authority
 ) -> None:
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    put(cache / HOST, authority, HOST)
-    tls = IssuedTLS(Terms(path="http.tls"), LetsEncrypt(cachefile=str(cache), hosts=[HOST]))
+    cache, tls = issued(tmp_path, authority)
     before = tls._contexts[HOST]
     put(cache / HOST, authority, HOST)
     with no_more_files():

@@ -16,9 +16,9 @@ from support.images import (
 from support.registry_client import RegistryClient
 
 KIMS_PASSWORD = "Tr0ub4dor-of-kim"
+"""Of the one person there who signs in by the form."""
 WAIT_MS = 60_000
 """For what a browser is to show: on a full machine a page of the site takes seconds."""
-"""Of the one person there who signs in by the form."""
 STEPS = (
     ("# debian.sh --arch 'amd64' out/ 'bookworm'", False),
     ("ENV TZ=Europe/Oslo", True),

@@ -57,9 +57,11 @@ def insert_work(connection: sqlite3.Connection) -> None:
         )
 
 
-def write_check(data: Path, *, share: float) -> None:
-    """Let a check be at work, so far."""
-    _write(data, paths.CHECK, check_state(share=share))
+def write_check(data: Path, *, share: float, ago: timedelta = timedelta(0)) -> None:
+    """Let a check be at work, so far; *ago*: since it was heard of."""
+    state = check_state(share=share)
+    state.saved_at = datetime.now(UTC) - ago
+    _write(data, paths.CHECK, state)
 
 
 @contextmanager

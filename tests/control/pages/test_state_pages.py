@@ -107,7 +107,7 @@ def test_a_check_at_work_has_a_bar_and_one_that_fell_silent_says_how_it_goes_on(
     behind.put(paths.CHECK, written(state))
     text = text_of(root, "/admin/integrity")
     assert "goes on from there" in text
-    assert "data-refresh" not in text
+    assert 'data-refresh="15"' in text
 
 
 def test_adoption_and_background_migrations_have_bars_that_move_until_they_end(root: Client, behind: InProcess) -> None:

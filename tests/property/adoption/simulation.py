@@ -140,7 +140,7 @@ class Simulation(World):
 
     def cause(self) -> Cause:
         """A new request of a client."""
-        return Cause(request_id=f"request {len(self.log)}")
+        return Cause(request_id=f"request {next(self.requests)}")
 
     async def undo(self) -> None:
         """Take back what some request took away, most often a late one."""

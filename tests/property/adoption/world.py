@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,8 @@ class World:
         self.walks: set[asyncio.Task[object]] = set()
         self.focus: RepositoryName | None = None
         self.log: list[str] = []
+        self.requests = itertools.count()
+        """Numbers of requests, each once: an undo takes back all that has its request's."""
         self.taken_away: list[TakenAway] = []
 
     def now(self) -> datetime:

@@ -19,7 +19,8 @@ Branches that only one API has are beside it: ``gitlab_errors.py`` and ``moorage
     │   │   └── UploadBusy          another request is writing to the same session
     │   ├── BlobReferenced          a blob that a manifest of the repository needs, so that it cannot go
     │   ├── ManifestReferenced      a manifest that an index of the repository lists, so that it cannot go
-    │   ├── TagChanged              a tag that is not what the request's condition says
+    │   ├── ConditionFailed         what is there is not what the request's condition says
+    │   │   └── TagChanged          … and it is a tag
     │   ├── ManifestInvalid         a manifest that cannot be accepted
     │   │   └── ManifestTooLarge    … because of its size
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
@@ -145,7 +146,14 @@ class ManifestReferenced(Refused):
         super().__init__(msg, reason="MANIFEST_REFERENCED", digest=digest, indexes=list(indexes), count=count)
 
 
-class TagChanged(Refused):
+class ConditionFailed(Refused):
+    """The content is not what the request says that it has to be."""
+
+    def __init__(self, message: str, *, reason: str = "CONDITION_FAILED", **detail: object) -> None:
+        super().__init__(message, reason=reason, **detail)
+
+
+class TagChanged(ConditionFailed):
     """The tag is not what the request says that it has to be: somebody has made, moved or deleted it meanwhile."""
 
     def __init__(self, message: str, *, tag: str) -> None:

@@ -7,18 +7,18 @@ from typing import Protocol
 from moorage.auth.access import Grant
 from moorage.auth.protections import Protection
 from moorage.core.blobs import Blobs
+from moorage.core.manifest_conditions import check_delete, check_push, check_untag, tag_there
 from moorage.core.manifest_rules import ManifestRules, check_tag_count
 from moorage.errors import (
     DigestInvalid,
     ManifestUnknown,
-    NameUnknown,
     ReferencesUnknown,
-    TagChanged,
 )
 from moorage.metadata.aside import aside
 from moorage.metadata.base import Cause, ManifestStore, Page, PullStore, TagThere
 from moorage.oci import mediatypes
 from moorage.oci import stored as lenient
+from moorage.oci.conditions import ALWAYS, Condition
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import (
     Descriptor,
@@ -141,16 +141,17 @@ class Manifests:
         grant: Grant,
         cause: Cause,
         tags: Sequence[Tag] = (),
-        is_new: bool = False,
+        condition: Condition = ALWAYS,
     ) -> Pushed:
         """Store a manifest under its digest, and point the tag that *reference* is, and *tags*, to it.
 
-        *grant*: who does it, for what is protected from them. *is_new*: whether no such tag may be there.
+        *grant*: who does it, for what is protected from them. *condition*: on what each tag points to before; of a push
+        without tags on the manifest itself.
 
         Raises:
             TooManyTags: *tags* are more than are taken. Nothing is written.
             Protected: a tag may not be moved, or is there and immutable. Nothing is written.
-            TagChanged: a tag is there that has to be new. Nothing is written.
+            ConditionFailed: what is there is not as *condition* says. Nothing is written.
             PatternRefused: a pattern of protected tags cannot be used. Nothing is written.
             DigestInvalid: *reference* is a digest, and not that of *payload*.
             ManifestInvalid: it is malformed, too large, or refers to too much. Nothing is written.
@@ -167,10 +168,9 @@ class Manifests:
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         protection = grant.protection(name)
-        fixed = [tag for tag in wanted if is_new or protection.fixes(tag)] if is_new or protection.immutable else ()
-        for tag in fixed:
-            if await self._has_tag(name, tag):
-                raise _there(tag, protection)
+        expected = await check_push(
+            self._store, name, wanted, digest=digest, condition=condition, protection=protection
+        )
         try:
             await self._store.put(
                 name,
@@ -180,10 +180,10 @@ class Manifests:
                 cause=cause,
                 required=required,
                 configuration=configuration,
-                fixed=fixed,
+                expected=expected,
             )
         except TagThere as exc:  # Another push of it was a moment faster.
-            raise _there(Tag(exc.tag), protection) from None
+            raise tag_there(Tag(exc.tag), protection) from None
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
     async def receive(
@@ -196,7 +196,7 @@ class Manifests:
         grant: Grant,
         cause: Cause,
         tags: Sequence[Tag] = (),
-        is_new: bool = False,
+        condition: Condition = ALWAYS,
     ) -> Pushed:
         """Read a manifest that is still to come, and store it as :meth:`put` does.
 
@@ -207,7 +207,14 @@ class Manifests:
         _check_tags(_wanted(reference, tags), grant.protection(name))
         payload = await read(check_size=self.rules.check_size)
         return await self.put(
-            name, reference, payload, content_type=content_type, grant=grant, cause=cause, tags=tags, is_new=is_new
+            name,
+            reference,
+            payload,
+            content_type=content_type,
+            grant=grant,
+            cause=cause,
+            tags=tags,
+            condition=condition,
         )
 
     def note_pull(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
@@ -216,11 +223,11 @@ class Manifests:
             self._pulls.note(name, reference, digest)
 
     async def delete(
-        self, name: RepositoryName, reference: Reference, *, grant: Grant, cause: Cause, seen: Digest | None = None
+        self, name: RepositoryName, reference: Reference, *, grant: Grant, cause: Cause, condition: Condition = ALWAYS
     ) -> None:
         """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
 
-        *seen*: the digest that a tag has to point to; None: any.
+        *condition*: on what the tag points to, or on the manifest.
 
         Raises:
             Protected: *grant* forbids it; whether the tag or manifest is there is not looked at.
@@ -228,14 +235,16 @@ class Manifests:
             ManifestReferenced: an index of the repository lists the manifest; where a database says so.
             ManifestUnknown: there is none.
             NameUnknown: there is no such repository.
-            TagChanged: the tag points elsewhere than to *seen*.
+            ConditionFailed: what is there is not as *condition* says.
         """
         protection = grant.protection(name)
         if isinstance(reference, Tag):
             protection.check_delete(reference)
+            seen = await check_untag(self._store, name, reference, condition)
             await self._store.untag(name, reference, cause=cause, seen=seen)
         else:
             protection.check_content()  # Its tags go with it.
+            await check_delete(self._store, name, reference, condition)
             await self._store.delete(name, reference, cause=cause)
 
     async def referrers(
@@ -243,13 +252,6 @@ class Manifests:
     ) -> Page[Descriptor]:
         """Manifests whose subject is *subject*; see the store's promise."""
         return await self._store.referrers(name, subject, artifact_type=artifact_type, after=after, limit=limit)
-
-    async def _has_tag(self, name: RepositoryName, tag: Tag) -> bool:
-        try:
-            await self._store.find(name, tag)
-        except (ManifestUnknown, NameUnknown):
-            return False
-        return True
 
     async def _default_child(self, name: RepositoryName, stored: StoredManifest) -> StoredManifest:
         for child in await aside(len(stored.payload), _children, stored.payload):
@@ -337,17 +339,6 @@ def _wanted(reference: Reference, tags: Sequence[Tag]) -> Sequence[Tag]:
 def _check_tags(wanted: Sequence[Tag], protection: Protection) -> None:
     for tag in wanted:
         protection.check_push(tag)
-
-
-def _there(tag: Tag, protection: Protection) -> TagChanged:
-    """Refuse a tag that is there and must not be: as immutable, if it is, else by what is returned.
-
-    Raises:
-        Protected: it is immutable.
-    """
-    protection.check_overwrite(tag)
-    msg = f'the tag "{tag}" is there already, and the request is for a new one'
-    return TagChanged(msg, tag=tag.text)
 
 
 def _digest(reference: Reference, payload: bytes) -> Digest:

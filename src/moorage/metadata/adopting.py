@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 from moorage.metadata.base import (
+    NOTHING_EXPECTED,
     UNEXPLAINED,
     CatalogueStore,
     Cause,
@@ -158,7 +159,7 @@ class AdoptingManifests(ManifestStore):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
-        fixed: Collection[Tag] = (),
+        expected: Mapping[Tag, Digest | None] = NOTHING_EXPECTED,
     ) -> None:
         await self._adopter.ready(name)
         await self._database.put(
@@ -169,7 +170,7 @@ class AdoptingManifests(ManifestStore):
             cause=cause,
             required=required,
             configuration=configuration,
-            fixed=fixed,
+            expected=expected,
         )
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 from moorage.errors import NameUnknown, TagChanged
@@ -172,6 +173,9 @@ class TagThere(Exception):
         self.tag = tag
 
 
+NOTHING_EXPECTED: Mapping[Tag, Digest | None] = MappingProxyType({})
+
+
 class ManifestStore(ABC):
     """The manifests and tags of each repository."""
 
@@ -213,13 +217,14 @@ class ManifestStore(ABC):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
-        fixed: Collection[Tag] = (),
+        expected: Mapping[Tag, Digest | None] = NOTHING_EXPECTED,
     ) -> None:
         """Store a manifest (checked by the caller), list it among its subject's referrers, then point *tags* to it.
 
-        *fixed*: those of *tags* that nobody has seen there, and that must not be moved: of two pushes at the same
-        moment one is refused. Without transactions they are made one by one, before the others, and taken back if one
-        is there; the manifest stays, without them.
+        *expected*: what some of *tags* have to point to at that moment; None: they must not be there. Of two pushes at
+        the same moment one is refused. Without transactions new ones are made one by one, before the others, and taken
+        back if one is there; the manifest stays, without them. What others point to is looked at before anything is
+        written: a push in the moment after that is not seen.
         *required*: blobs and manifests that the caller has seen in the repository. A store with transactions looks
         again: a deletion or a rename in between must not leave an image that cannot be pulled.
         *configuration*: that of an image, if it is small; see :attr:`keeps_configurations`.
@@ -228,7 +233,8 @@ class ManifestStore(ABC):
 
         Raises:
             ReferencesUnknown: something *required* is not there any more. Nothing is written.
-            TagThere: one of *fixed* is there by now. No tag is pointed.
+            TagThere: one that must not be there is, by now. No tag is pointed.
+            TagChanged: one points elsewhere than is *expected*. No tag is pointed.
         """
 
     @abstractmethod
@@ -325,6 +331,6 @@ def no_repository(name: RepositoryName) -> NameUnknown:
 
 
 def moved_since(tag: Tag) -> TagChanged:
-    """Return the refusal to remove a tag that points elsewhere than somebody has seen."""
+    """Return the refusal to change a tag that points elsewhere than somebody has seen."""
     msg = f'the tag "{tag}" points elsewhere by now'
     return TagChanged(msg, tag=tag.text)

@@ -17,6 +17,7 @@ from moorage.errors import (
 )
 from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import (
+    NOTHING_EXPECTED,
     REFERRERS_PAGE_BYTES,
     UNEXPLAINED,
     Cause,
@@ -26,6 +27,7 @@ from moorage.metadata.base import (
     ManifestStore,
     Page,
     RemovalWatch,
+    moved_since,
     no_repository,
 )
 from moorage.metadata.layout_pointers import LayoutPointers, is_linked, payload_of
@@ -173,12 +175,16 @@ class LayoutManifests(ManifestStore):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
-        fixed: Collection[Tag] = (),
+        expected: Mapping[Tag, Digest | None] = NOTHING_EXPECTED,
     ) -> None:
         del required, configuration  # Link files are written one by one: nothing is seen with a write.
+        for tag, digest in expected.items():
+            if digest is not None and await self._pointers.target(name, tag) != digest:
+                raise moved_since(tag)
         if self._claim is not None:
             await self._claim.hold()
         await self._storage.put(paths.blob(stored.digest), stored.payload)
+        fixed = [tag for tag, digest in expected.items() if digest is None]
         await to_its_end(self._pointers.point(name, stored, manifest, tags, fixed=fixed))
         cause.announcer.tell(cause.announcer.manifest_pushed(name, stored, manifest, tags))
 

@@ -29,6 +29,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.ManifestTooLarge: (413, "MANIFEST_INVALID"),
     errors.BlobReferenced: (409, "DENIED"),
     errors.ManifestReferenced: (409, "DENIED"),
+    errors.ConditionFailed: (412, "DENIED"),
     errors.TagChanged: (412, "DENIED"),
     errors.ReferencesUnknown: (400, "MANIFEST_BLOB_UNKNOWN"),
     errors.ParameterInvalid: (400, "UNSUPPORTED"),

@@ -4,14 +4,15 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
 from urllib.parse import urlencode
 
 from moorage.errors import ParameterInvalid, UploadInvalid
-from moorage.oci.digests import Digest, digest_or_none
+from moorage.oci.conditions import ALWAYS, ANY, Condition
+from moorage.oci.digests import digest_or_none
 from moorage.oci.mediatypes import without_parameters
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.ASCII)
@@ -50,32 +51,35 @@ def matches_etag(values: Sequence[str], etag: str) -> bool:
 
     Source: RFC 9110 § 13.1.2; unquoted as GitLab's registry takes it.
     """
-    return any(
-        item.strip().removeprefix("W/").strip('"') in (etag, "*")
-        for value in values
-        for item in value[:_ETAG_LENGTH_LIMIT].split(",")
-    )
+    return bool(values) and any(item.removeprefix("W/").strip('"') in (etag, ANY) for item in _items(values))
 
 
-def is_for_nothing(values: Sequence[str]) -> bool:
-    """Return whether ``If-None-Match`` of a write is ``*``: only where there is nothing yet."""
-    return any(value.strip() == "*" for value in values)
+def is_other(values: Sequence[str], etag: str) -> bool:
+    """Return whether ``If-Match`` names others than *etag* (without quotes). A weak one is never the same.
+
+    Source: RFC 9110 § 13.1.1.
+    """
+    return bool(values) and not any(item.strip('"') in (etag, ANY) for item in _items(values))
 
 
-def wanted_digest(values: Sequence[str]) -> Digest | None:
-    """Return the digest that ``If-Match`` of a write names, as an ``ETag`` is: quoted, or not; None: any will do.
+def condition_of(wanted: Sequence[str], unwanted: Sequence[str]) -> Condition:
+    """Read ``If-Match`` and ``If-None-Match`` of a write: digests, quoted as an ``ETag`` is or not, or ``*``.
 
     Raises:
-        ParameterInvalid: it is neither one digest nor ``*``.
+        ParameterInvalid: ``If-Match`` names something else, or too much.
     """
-    text = ",".join(values)[:_ETAG_LENGTH_LIMIT].strip()
-    if text in ("", "*"):
-        return None
-    digest = digest_or_none(text.strip('"'))
-    if digest is None:
-        msg = "If-Match has to be one digest in quotes, as the ETag of a manifest is"
+    if not wanted and not unwanted:
+        return ALWAYS
+    tags = {item.strip('"') for item in _items(wanted) if not item.startswith("W/")}
+    if sum(map(len, wanted)) > _ETAG_LENGTH_LIMIT or any(tag != ANY and digest_or_none(tag) is None for tag in tags):
+        msg = "If-Match has to name digests in quotes, as the ETag of a manifest is, or to be *"
         raise ParameterInvalid(msg, header="If-Match")
-    return digest
+    others = {item.removeprefix("W/").strip('"') for item in _items(unwanted)}
+    return Condition(wanted=tags if wanted else None, unwanted=others if unwanted else None)
+
+
+def _items(values: Sequence[str]) -> Iterator[str]:
+    return (item for value in values for part in value[:_ETAG_LENGTH_LIMIT].split(",") if (item := part.strip()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Pushes as the services make them, straight into a store."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contract.metadata.stores import Store
 from moorage.metadata.base import Cause
@@ -42,12 +42,18 @@ async def push(
     algorithm: Algorithm = "sha256",
     cause: Cause = NOBODY,
     fixed: Sequence[str] = (),
+    seen: Mapping[str, Digest] | None = None,
 ) -> Digest:
-    """Put a manifest, whether or not there is what it refers to, as rules that allow sparse ones do."""
+    """Put a manifest, whether or not there is what it refers to, as rules that allow sparse ones do.
+
+    *fixed*: tags that must not be there. *seen*: what tags have to point to.
+    """
     manifest = parse(content.body, content.media_type)
     stored = StoredManifest(Digest.of(content.body, algorithm), manifest.media_type, content.body)
-    kept = tags_of(*fixed)
-    await store.manifests.put(name, stored, manifest, tags=[*tags_of(*tags), *kept], cause=cause, fixed=kept)
+    expected: dict[Tag, Digest | None] = {Tag.parse(tag): None for tag in fixed}
+    expected |= {Tag.parse(tag): digest for tag, digest in (seen or {}).items()}
+    wanted = [*tags_of(*tags), *expected]
+    await store.manifests.put(name, stored, manifest, tags=wanted, cause=cause, expected=expected)
     return stored.digest
 
 

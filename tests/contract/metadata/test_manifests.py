@@ -17,7 +17,7 @@ from contract.metadata.pushing import (
     tag_names,
     undeclared,
 )
-from contract.metadata.stores import Store
+from contract.metadata.stores import SqlStore, Store
 from moorage.errors import ManifestInvalid, ManifestUnknown, NameUnknown, TagChanged
 from moorage.metadata.base import Cause, TagThere
 from moorage.oci import mediatypes
@@ -314,6 +314,42 @@ class TestFixedTags:
         assert await tag_names(store) == ["v1"]
         await push(store, referrer("b"), "v1", fixed=["v2"])
         assert await tag_names(store) == ["v1", "v2"]
+
+
+class TestSeenTags:
+    async def test_a_tag_is_moved_only_from_where_it_was_seen(self, store: Store, other: Store) -> None:
+        first = await push(store, referrer("a"), "v1")
+        second = await push(other, referrer("b"), seen={"v1": first})
+        for was in (first, ABSENT):
+            with pytest.raises(TagChanged, match="v1"):
+                await push(store, referrer("c"), "v2", seen={"v1": was})
+        assert (await store.manifests.find(NAME, V1)).digest == second
+        assert await tag_names(store) == ["v1"]
+        assert await push(store, referrer("b"), seen={"v1": second}) == second
+
+    async def test_a_tag_that_is_away_is_not_made(self, store: Store) -> None:
+        first = await push(store, referrer("a"), "v1", "v2")
+        await store.manifests.untag(NAME, V1, cause=NOBODY)
+        with pytest.raises(TagChanged, match="v1"):
+            await push(store, referrer("b"), seen={"v2": first, "v1": first})
+        with pytest.raises(TagChanged, match="v1"):
+            await push(store, referrer("b"), seen={"v1": first}, name=NEVER)
+        assert await tag_names(store) == ["v2"]
+        assert (await store.manifests.find(NAME, Tag("v2"))).digest == first
+
+    async def test_of_many_pushes_at_once_one_moves_the_tag(self, sql: SqlStore, other_sql: SqlStore) -> None:
+        """Link files are looked at, and then written: docs/adr/0190."""
+        for turn in range(10):
+            first = await push(sql, referrer("first"), f"{turn}", "other")
+            tries = [
+                push(view, referrer(f"{turn} {n}"), seen={f"{turn}": first, "other": first})
+                for n, view in enumerate((sql, other_sql) * 4)
+            ]
+            results = await asyncio.gather(*tries, return_exceptions=True)
+            (made,) = [result for result in results if isinstance(result, Digest)]
+            assert [type(result) for result in results if result != made] == [TagChanged] * 7
+            for tag in (f"{turn}", "other"):
+                assert (await sql.manifests.find(NAME, Tag(tag))).digest == made
 
 
 class TestUntag:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from moorage.auth.access import NOBODY
 from moorage.core.blobs import Blobs, BlobUrl
+from moorage.errors import ConditionFailed
 from moorage.http.call import Call
 from moorage.oci.digests import Digest
 from moorage.storage.base import Reader
 from moorage.storage.egress import Egress
-from moorage.web.headers import matches_etag
+from moorage.web.headers import is_other, matches_etag
 from moorage.web.ranges import DISTANT_PART_LIMIT, PART_LIMIT, Part, Piece, byte_ranges, content_range, multipart
 from moorage.web.responses import Response
 from moorage.web.sending import send_file
@@ -30,6 +31,7 @@ class BlobHandlers:
         no bytes. A client that is sent elsewhere sends its Range there again.
         """
         digest, request = Digest.parse(call.target), call.request
+        await self._check_wanted(call, digest)
         is_same = matches_etag(request.headers.getall("If-None-Match", ()), str(digest))
         if is_same or request.method == "HEAD":
             size_bytes = await self._blobs.size(call.name, digest)
@@ -50,8 +52,17 @@ class BlobHandlers:
 
     async def delete(self, call: Call) -> Response:
         """Take the blob out of the repository (end-10)."""
-        await self._blobs.delete(call.name, Digest.parse(call.target), grant=call.grant, cause=call.cause)
+        digest = Digest.parse(call.target)
+        await self._check_wanted(call, digest)
+        await self._blobs.delete(call.name, digest, grant=call.grant, cause=call.cause)
         return Response(202)
+
+    async def _check_wanted(self, call: Call, digest: Digest) -> None:
+        """Refuse an ``If-Match`` that does not name the blob; if there is no such blob, that is told first."""
+        if is_other(call.request.headers.getall("If-Match", ()), str(digest)):
+            await self._blobs.size(call.name, digest)
+            msg = "If-Match names another digest than the URL"
+            raise ConditionFailed(msg, digest=str(digest))
 
 
 def _egress(call: Call) -> Egress:

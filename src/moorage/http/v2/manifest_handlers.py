@@ -4,12 +4,12 @@ from functools import partial
 
 from moorage.core.manifest_rules import parse_tags
 from moorage.core.manifests import Manifests
-from moorage.errors import ManifestUnknown, NameUnknown
+from moorage.errors import ConditionFailed, ManifestUnknown, NameUnknown
 from moorage.http.call import Call
 from moorage.oci.mediatypes import served_as, without_parameters
 from moorage.oci.names import Tag, parse_reference, parse_stored_reference
 from moorage.web.bodies import Bodies
-from moorage.web.headers import Accepted, is_for_nothing, matches_etag, wanted_digest
+from moorage.web.headers import Accepted, condition_of, is_other, matches_etag
 from moorage.web.responses import Response
 
 
@@ -32,6 +32,9 @@ class ManifestHandlers:
             parse_reference(call.target)  # A tag that nobody could have pushed here is told as such.
             raise
         digest = str(stored.digest)
+        if is_other(headers.getall("If-Match", ()), digest):
+            msg = "the manifest here has another digest than If-Match names"
+            raise ConditionFailed(msg, digest=digest)
         shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": served_as(stored.media_type)}
         if matches_etag(headers.getall("If-None-Match", ()), digest):
             return Response(304, shown)
@@ -43,8 +46,11 @@ class ManifestHandlers:
         return Response(200, shown, stored.payload)
 
     async def put(self, call: Call) -> Response:
-        """Store a manifest, and tag it (end-7a, end-7b); with ``If-None-Match: *`` only if there are no such tags."""
-        reference = parse_reference(call.target)
+        """Store a manifest, and tag it (end-7a, end-7b); with ``If-Match`` only if its tags are as they were seen.
+
+        With ``If-None-Match: *`` only if there are no such tags.
+        """
+        reference, headers = parse_reference(call.target), call.request.headers
         tags = () if isinstance(reference, Tag) else parse_tags(call.query.all("tag"))
         pushed = await self._manifests.receive(
             call.name,
@@ -54,21 +60,21 @@ class ManifestHandlers:
             grant=call.grant,
             cause=call.cause,
             tags=tags,
-            is_new=is_for_nothing(call.request.headers.getall("If-None-Match", ())),
+            condition=condition_of(headers.getall("If-Match", ()), headers.getall("If-None-Match", ())),
         )
-        headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
+        shown = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
         if pushed.subject is not None:
-            headers["OCI-Subject"] = str(pushed.subject)
+            shown["OCI-Subject"] = str(pushed.subject)
         if tags:
-            headers["OCI-Tag"] = ", ".join(dict.fromkeys(tag.text for tag in tags))
-        return Response(201, headers)
+            shown["OCI-Tag"] = ", ".join(dict.fromkeys(tag.text for tag in tags))
+        return Response(201, shown)
 
     async def delete(self, call: Call) -> Response:
         """Remove a tag, or a manifest with its tags (end-9); with ``If-Match`` only a tag that points there."""
-        reference = parse_stored_reference(call.target)
-        seen = wanted_digest(call.request.headers.getall("If-Match", ()))
+        reference, headers = parse_stored_reference(call.target), call.request.headers
+        condition = condition_of(headers.getall("If-Match", ()), headers.getall("If-None-Match", ()))
         try:
-            await self._manifests.delete(call.name, reference, grant=call.grant, cause=call.cause, seen=seen)
+            await self._manifests.delete(call.name, reference, grant=call.grant, cause=call.cause, condition=condition)
         except (ManifestUnknown, NameUnknown):
             parse_reference(call.target)
             raise

@@ -1,12 +1,13 @@
 """Manifests and tags of each repository."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 from moorage.errors import ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
 from moorage.metadata.aside import aside
 from moorage.metadata.base import (
     INLINE_BYTES,
+    NOTHING_EXPECTED,
     REFERRERS_PAGE_BYTES,
     Cause,
     ManifestStore,
@@ -86,7 +87,7 @@ class SqlManifests(ManifestStore):
         cause: Cause,
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
-        fixed: Collection[Tag] = (),
+        expected: Mapping[Tag, Digest | None] = NOTHING_EXPECTED,
     ) -> None:
         make = NewManifest.of
         if len(manifest.references) > PORTION:
@@ -96,8 +97,8 @@ class SqlManifests(ManifestStore):
             new, needed = make(stored, manifest, configuration), _keys(required)
         told = await aside(len(stored.payload), cause.announcer.manifest_pushed, name, stored, manifest, tags)
         names = sorted(tag.text for tag in tags)
-        kept = sorted(tag.text for tag in fixed)
-        change = ManifestChange(manifest=new, tags=names, required=needed, at=now(), cause=cause, fixed=kept)
+        keys = {tag.text: None if there is None else digest_key(there) for tag, there in expected.items()}
+        change = ManifestChange(manifest=new, tags=names, required=needed, at=now(), cause=cause, expected=keys)
         missing = await self._pushes.put_manifest(name, change, told=told)
         if missing:
             raise ReferencesUnknown.of(missing)

@@ -4,8 +4,8 @@ They are a pair: a rule that one of them learns is the other's too, and the cont
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from moorage.metadata.base import Cause
@@ -40,8 +40,8 @@ class ManifestChange:
     """Digests without which nothing is written."""
     at: datetime
     cause: Cause
-    fixed: Sequence[str] = ()
-    """Those of the tags that must not be there yet. Sorted, as the tags are."""
+    expected: Mapping[str, bytes | None] = field(default_factory=dict)
+    """Digests that some of the tags have to point to before; None: they must not be there."""
 
 
 class PushWriter(ABC):
@@ -58,5 +58,6 @@ class PushWriter(ABC):
         """Write a manifest, its tags, what is *told* of it. Return what is required and missing: then nothing is.
 
         Raises:
-            TagThere: a fixed tag is there. Nothing is written.
+            TagThere: a tag is there that must not be. Nothing is written.
+            TagChanged: a tag points elsewhere than is expected. Nothing is written.
         """

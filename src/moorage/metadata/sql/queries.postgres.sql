@@ -92,6 +92,12 @@ SELECT is_right FROM linked;
 -- mend_size --
 UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;
 
+-- One that is moved meanwhile is not found: it points elsewhere. In the order in which a push takes them.
+-- hold_tags --
+SELECT t.name, m.digest FROM tags t JOIN repositories r ON r.id = t.repository_id
+    JOIN manifests m ON m.repository_id = t.repository_id AND m.id = t.manifest_id
+WHERE r.path = $1::text AND t.name = ANY($2::text[]) ORDER BY t.name FOR UPDATE OF t;
+
 -- Those of some tags that a push at $3 has found, and not made.
 -- tags_not_made --
 SELECT t.name FROM tags t JOIN repositories r ON r.id = t.repository_id

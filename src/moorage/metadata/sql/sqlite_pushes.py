@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from moorage.metadata.base import TagThere
+from moorage.metadata.base import TagThere, moved_since
 from moorage.metadata.sql.digest_keys import digest_of, portions
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, repository_id
 from moorage.metadata.sql.outbox import write_notices
 from moorage.metadata.sql.push_writing import ManifestChange, NewLink, PushWriter
 from moorage.notifications.events import Notice
 from moorage.oci.digests import Digest
-from moorage.oci.names import RepositoryName
+from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database, Transaction
 
 
@@ -101,8 +101,8 @@ async def _point_tags(
     is_published = False
     for tag in change.tags:
         row = await transaction.first(QUERIES["tag_target"], repository, tag)
-        if row is not None and tag in change.fixed:
-            raise TagThere(tag)
+        if tag in change.expected:
+            _check_expected(tag, there=None if row is None else row[1], expected=change.expected[tag])
         if row is not None and row[1] == change.manifest.digest:
             continue
         if row is None:
@@ -125,3 +125,11 @@ async def _point_tags(
         await transaction.all(QUERIES["write_journal"], *entry)
     if is_published:
         await transaction.all(QUERIES["publish_repository"], repository, change.at)
+
+
+def _check_expected(tag: str, *, there: bytes | None, expected: bytes | None) -> None:
+    if there == expected:
+        return
+    if expected is None:
+        raise TagThere(tag)
+    raise moved_since(Tag(tag))

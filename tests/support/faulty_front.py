@@ -31,7 +31,9 @@ class FrontFault:
     meanwhile: Callable[[], object] | None = None
     """Is called before the registry is asked."""
     without: str = ""
-    """A header that the registry does not get, as one that does not know it."""
+    """Headers, with commas, that the registry does not get, as one that does not know them."""
+    hides: str = ""
+    """A header of the answer that is not passed on."""
     afterwards: Callable[[], object] | None = None
     """Is called when the registry has answered, before the answer is passed on."""
     hangs: threading.Event | None = None
@@ -85,7 +87,7 @@ class FaultyFront(ThreadedServer):
             return
         length = int(asked.headers.get("Content-Length", "0"))
         body = asked.rfile.read(length if fault.cut_request_at is None else fault.cut_request_at)
-        dropped = ("content-length", fault.without.lower())
+        dropped = ("content-length", *fault.without.lower().split(", "))
         headers = {name: text for name, text in asked.headers.items() if name.lower() not in dropped}
         if fault.meanwhile is not None:
             fault.meanwhile()
@@ -104,7 +106,11 @@ class FaultyFront(ThreadedServer):
             asked.close_connection = True
             self.reached.set()
             return
-        shown = {name: text for name, text in answer.getheaders() if name.lower() not in ("connection", "date")}
+        shown = {
+            name: text
+            for name, text in answer.getheaders()
+            if name.lower() not in ("connection", "date", fault.hides.lower())
+        }
         content = content if fault.body is None else fault.body
         if asked.command != "HEAD":
             shown["Content-Length"] = str(len(content))

@@ -97,9 +97,20 @@ class RegistrySide:
         Raises:
             CommandFailed: the registry refused, or could not be asked.
         """
-        if await self.find(repository, tag) is not None:
-            return False
-        answer = await self._put(repository, tag, manifest, **{"If-None-Match": "*"})
+        return await self.find(repository, tag) is None and await self.put_over(repository, tag, manifest, seen=None)
+
+    async def put_over(
+        self, repository: RepositoryName, tag: Tag, manifest: StoredManifest, *, seen: StoredManifest | None
+    ) -> bool:
+        """Store a manifest under a tag that points to *seen*, or that is not there (None); False: that is so no longer.
+
+        A registry that knows no conditions stores it in any case.
+
+        Raises:
+            CommandFailed: the registry refused, or could not be asked.
+        """
+        condition = {"If-None-Match": "*"} if seen is None else {"If-Match": f'"{seen.digest}"'}
+        answer = await self._put(repository, tag, manifest, **condition)
         if answer.status == HTTPStatus.PRECONDITION_FAILED:
             return False
         self._see_that_it_is_stored(answer, manifest)

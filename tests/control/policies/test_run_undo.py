@@ -66,7 +66,7 @@ def test_a_request_brings_back_the_first_tags_and_a_job_the_others(
     (third,) = run.deleted_tags.filter(name="c")
     manifest = registry.manifest(found.path, third.digest)
     assert manifest is not None
-    registry.point_tag(found.path, "c", manifest)
+    assert registry.make_tag(found.path, "c", manifest)
     levels = {"minimum_access_level_for_push": "owner", "minimum_access_level_for_delete": "owner"}
     create_tag_rule(found.project, "^v", by=COMMAND_LINE, **levels)
     first = undo_run(run, by=COMMAND_LINE, person=Person(AccessLevel.MAINTAINER))

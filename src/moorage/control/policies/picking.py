@@ -41,7 +41,8 @@ def delete_picked_tags(
     registry, path, now = the_registry(), repository.path, timezone.now()
     digests = {name: registry.tag_digest(path, name) for name in picked}
     there = {name: digest for name, digest in digests.items() if digest}
-    meant = {name: digest for name, digest in digests.items() if not digest or picked[name] in ("", digest)}
+    # One that is not there is not deleted either: it may be pushed now, and then nobody has seen or noted it.
+    meant = [name for name, digest in there.items() if picked[name] in ("", digest)]
     run = CleanupRun.objects.create(
         kind=RunKind.PICKED,
         project=repository.project,
@@ -54,7 +55,7 @@ def delete_picked_tags(
     )
     CleanedTag.objects.bulk_create(CleanedTag(run=run, name=name, digest=digest) for name, digest in there.items())
     try:
-        deleted = delete_tags(repository, list(meant), by=by, person=person, seen=digests)
+        deleted = delete_tags(repository, meant, by=by, person=person, seen=digests)
     except Refused:
         run.delete()  # Nothing went.
         raise

@@ -168,12 +168,8 @@ class ControlRegistry:
         return distribution.has_blob(self._transport, _name(path), str(parse_stored_reference(digest)))
 
     def tag_digest(self, path: str, name: str) -> str:
-        """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
+        """Return the digest that a tag points to at this moment; empty: there is no such tag."""
         return distribution.show_digest(self._transport, _name(path), Tag.parse_stored(name).text)
-
-    def point_tag(self, path: str, name: str, manifest: RemoteManifest) -> None:
-        """Point a tag at a manifest of the repository."""
-        distribution.push_manifest(self._transport, _name(path), manifest, Tag.parse_stored(name).text)
 
     def make_tag(self, path: str, name: str, manifest: RemoteManifest) -> bool:
         """Point a tag that is not there at a manifest of the repository; False: it is there, and was left as it is.
@@ -210,10 +206,13 @@ class ControlRegistry:
             if self.info().can_delete_tags or not distribution.deletes_no_tags(exc):
                 raise
         # Such a registry refuses before it looks: a tag that is not there must not be made.
-        if distribution.show_manifest(self._transport, repository, tag) is None:
+        found = distribution.show_manifest(self._transport, repository, tag)
+        if found is None or found.digest != (seen or found.digest):
             return False
-        distribution.replace_and_delete(self._transport, repository, [tag])
-        return True
+        with suppress(RegistryTagChanged):
+            distribution.replace_and_delete(self._transport, repository, tag, seen=found.digest)
+            return True
+        return False
 
     def delete_manifest(self, path: str, digest: str) -> bool:
         """Delete a manifest, and all tags that point to it; False: there was none."""

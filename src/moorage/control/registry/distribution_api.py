@@ -116,13 +116,16 @@ def show_manifest(transport: RegistryTransport, path: str, reference: str) -> Re
 
 
 def show_digest(transport: RegistryTransport, path: str, tag: str) -> str:
-    """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
+    """Return the digest that a tag points to at this moment; empty: there is no such tag."""
     try:
         answer = transport.ask("HEAD", f"/v2/{path}/manifests/{tag}", access=access.pulling(path), headers=_ACCEPT)
     except RegistryUnknown:
         return ""
     found = digest_or_none(answer.headers.get("Docker-Content-Digest"))
-    return "" if found is None else str(found)
+    if found is not None:
+        return str(found)
+    manifest = show_manifest(transport, path, tag)  # The header is not a must.
+    return "" if manifest is None else manifest.digest
 
 
 def push_manifest(
@@ -208,12 +211,13 @@ def delete_manifest(transport: RegistryTransport, path: str, digest: str) -> boo
     return _knows(transport, "DELETE", f"/v2/{path}/manifests/{digest}", access.whole(path))
 
 
-def replace_and_delete(transport: RegistryTransport, path: str, tags: Sequence[str]) -> None:
-    """Delete tags of a registry that deletes only manifests: point them all at an empty image, and delete that.
+def replace_and_delete(transport: RegistryTransport, path: str, tag: str, *, seen: str) -> None:
+    """Delete a tag of a registry that deletes only manifests: point it at an empty image, and delete that.
 
-    What the tags pointed to stays, and so do other tags of it.
+    What the tag pointed to stays, and so do other tags of it. *seen*: the digest that it has to point to.
 
     Raises:
+        RegistryTagChanged: it points elsewhere; only a registry that knows conditions looks.
         RegistryRefused: it does not delete manifests either; the tags are as they were.
 
     Source: GitLab features TDL-004.
@@ -236,14 +240,13 @@ def replace_and_delete(transport: RegistryTransport, path: str, tags: Sequence[s
             "annotations": {"io.moorage.deleted": path},
         }
     ).encode()
-    for tag in tags:
-        transport.ask(
-            "PUT",
-            f"/v2/{path}/manifests/{tag}",
-            access=access.whole(path),
-            headers={"Content-Type": mediatypes.DOCKER_MANIFEST},
-            content=payload,
-        )
+    transport.ask(
+        "PUT",
+        f"/v2/{path}/manifests/{tag}",
+        access=access.whole(path),
+        headers={"Content-Type": mediatypes.DOCKER_MANIFEST, "If-Match": f'"{seen}"'},
+        content=payload,
+    )
     delete_manifest(transport, path, str(Digest.of(payload)))
 
 

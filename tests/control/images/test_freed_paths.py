@@ -20,7 +20,7 @@ from moorage.control.jobs.loop import run_until_idle
 from moorage.control.namespaces.models import FreedPath, Namespace
 from moorage.control.policies.past_sizes import past_sizes
 from moorage.control.policies.rules import PolicySelection
-from moorage.control.projects.changes import delete_project
+from moorage.control.projects.changes import delete_group, delete_project
 from moorage.control.projects.models import Project
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to
@@ -140,3 +140,84 @@ def test_an_upgrade_learns_from_the_audit_log_which_paths_were_somebody_else_s(c
     learnt = Project.objects.exclude(history_since=None).values_list("pk", "history_since")
     assert list(learnt) == [(taken.pk, clock.now)]
     assert set(FreedPath.objects.values_list("path", flat=True)) == {f"{group}/gone", f"{group}/taken"}
+
+
+@pytest.fixture(name="owned")
+def _owned() -> tuple[Namespace, User]:
+    """A group at the top, and its owner."""
+    top, owner = new_group(), new_user()
+    top.memberships.create(user=owner, access_level=50)
+    return top, owner
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_project_that_is_moved_to_a_deleted_one_s_path_is_not_told_its_past(
+    shared_daemon: Daemon, client: Client, clock: MovedClock, owned: tuple[Namespace, User]
+) -> None:
+    top, owner = owned
+    deleted(new_project(top, "app"), shared_daemon, clock, "once-secret")
+    made = new_project(top, "other")
+    move_project_with_images(made, top, "app", by=COMMAND_LINE)
+    assert told_since(client, made, owner) is not None
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_project_in_a_group_that_is_moved_to_a_deleted_one_s_path_is_not_told_its_past(
+    shared_daemon: Daemon, client: Client, clock: MovedClock, owned: tuple[Namespace, User]
+) -> None:
+    top, owner = owned
+    deleted(new_project(new_group("tools", parent=top), "app"), shared_daemon, clock, "once-secret")
+    delete_group(Namespace.objects.get(full_path=f"{top}/tools"), by=COMMAND_LINE)
+    group = new_group("other", parent=top)
+    made, free = new_project(group, "app"), new_project(group, "web")
+    move_group_with_images(group, top, "tools", by=COMMAND_LINE)
+    for project, is_told in ((made, False), (free, True)):
+        project.refresh_from_db()
+        assert (told_since(client, project, owner) is None) == is_told
+
+
+@pytest.mark.parametrize("what", ["project", "group"])
+def test_who_comes_to_a_path_that_others_left_without_a_tag_is_not_told_what_they_had_there(
+    shared_daemon: Daemon,
+    client: Client,
+    registry: ControlRegistry,
+    owned: tuple[Namespace, User],
+    *,
+    what: str,
+) -> None:
+    """Without a tag they go to another top-level group, which no registry renames: its history stays behind."""
+    top, owner = owned
+    group = new_group("tools", parent=top)
+    left = new_project(group, "app")
+    push_tags(shared_daemon.address, left.full_path, "once-secret")
+    registry.delete_tag(left.full_path, "once-secret")
+    if what == "project":
+        move_project_with_images(left, new_group(), "app", by=COMMAND_LINE)
+    else:
+        move_group_with_images(group, new_group(), "tools", by=COMMAND_LINE)
+        group = new_group("tools", parent=top)
+    made = new_project(group, "app")
+    assert told_since(client, made, owner) is not None
+
+
+@pytest.mark.usefixtures("registry")
+def test_who_comes_back_to_their_own_path_is_told_their_own_past(
+    client: Client, shared_daemon: Daemon, owned: tuple[Namespace, User]
+) -> None:
+    top, owner = owned
+    project, other = new_project(top, "app"), new_group()
+    for place, path in ((other, "app"), (top, "app"), (top, "App")):
+        move_project_with_images(project, place, path, by=COMMAND_LINE)
+    assert told_since(client, project, owner) is None
+    push_tags(shared_daemon.address, project.full_path.lower(), "1")
+    for path in ("better", "app"):
+        move_project_with_images(project, top, path, by=COMMAND_LINE)
+    assert told_since(client, project, owner) is None
+
+
+def test_a_repository_that_lay_too_deep_for_its_project_is_not_told_of_either() -> None:
+    place = top = new_group()
+    FreedPath.objects.create(path=f"{top}/app")
+    for part in ("app", "a", "b", "c"):
+        place = new_group(part, parent=place)
+    assert new_project(place, "d").history_since is not None

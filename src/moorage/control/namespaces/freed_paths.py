@@ -1,24 +1,24 @@
-"""Paths at which projects were deleted: the registry remembers by the path what was there, for whoever has it next."""
+"""Paths that were left, by a deletion or a move: the registry remembers by the path what was there.
+
+A move leaves that behind where the registry has no tag to rename, and what is pushed by a token from before.
+"""
 
 from django.db.models import Q
 
 from moorage.control.namespaces.choosing import below
 from moorage.control.namespaces.models import FreedPath
 
-_DEPTH = 2
-"""Levels of a repository below its project."""
-
 
 def note_freed_path(path: str) -> None:
-    """Write down that a project was deleted at *path*, in the caller's transaction."""
+    """Write down that a project is no longer at *path*, or a group, in the caller's transaction."""
     FreedPath.objects.get_or_create(path=path.lower())
 
 
 def was_somebody_elses(path: str) -> bool:
-    """Return whether repositories of a project at *path* may have been those of one that is deleted."""
+    """Return whether repositories of a place at *path* may have been those of one that was there."""
     parts = path.lower().split("/")
-    # It had this path, or one so near above that a repository of it could have had this one; or it was below.
-    above = ["/".join(parts[:count]) for count in range(max(1, len(parts) - _DEPTH), len(parts) + 1)]
+    # It had this path, or one above, however far: a registry may have repositories that lie too deep; or it was below.
+    above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     return FreedPath.objects.filter(Q(path__in=above) | below(f"{path.lower()}/", "path").asked).exists()
 
 

@@ -42,7 +42,7 @@ class OldPath(models.Model):
 
 
 class FreedPath(models.Model):
-    """A full path at which a project was deleted, in small letters: what its images were is in the registry's history.
+    """A full path that a project or group has left, in small letters: what was there is in the registry's history.
 
     Whoever has the path next is not told of that.
     """

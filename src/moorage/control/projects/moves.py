@@ -1,19 +1,20 @@
 """Moves of projects and groups: another path, or another place. Callers decide who may, and look after images."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.dispatch import Signal
+from django.utils import timezone
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.namespaces.changes import free_path, take_path
 from moorage.control.namespaces.entering import enter
-from moorage.control.namespaces.freed_paths import move_freed_paths
+from moorage.control.namespaces.freed_paths import move_freed_paths, note_freed_path, was_somebody_elses
 from moorage.control.namespaces.models import Namespace, PlaceKind, TakenPath
-from moorage.control.namespaces.old_paths import remember_old_paths
-from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
+from moorage.control.namespaces.old_paths import project_once_at, remember_old_paths
+from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT, joined
 from moorage.control.projects.models import Project, Projects
 from moorage.control.projects.rules import Visibility, is_possible_below
 from moorage.control.refusals import refused
@@ -66,10 +67,13 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
     if namespace.is_group and not has_begun:
         _see_that_shown(project.shown_to, namespace)
     free_path(old)
+    if not has_begun:
+        _begin_pasts([project], joined(namespace.full_path, path), lambda _: joined(namespace.full_path, path))
     project.full_path = take_path(path, namespace)
+    _note_left(old, project.full_path)
     remember_old_paths(PlaceKind.PROJECT, [(old, project.full_path, project.pk)])
     project.namespace, project.path = namespace, path
-    project.save(update_fields=["namespace", "path", "full_path", "updated_at"])
+    project.save(update_fields=["namespace", "path", "full_path", "history_since", "updated_at"])
     record("project_moved", project, by=by, full_path=[old, project.full_path])
     _tell(project, (old, project.full_path), (old_ids, set(namespace.lineage_ids)), has_begun=has_begun, by=by)
     return project
@@ -101,6 +105,9 @@ def move_group(
     groups = [row for row in Namespace.objects.within(group).select_for_update().order_by("pk") if row.pk != group.pk]
     projects = list(Project.objects.within(group))
     free_path(old)
+    whole = joined(parent.full_path if parent else "", path)
+    if not has_begun:
+        _begin_pasts(projects, whole, lambda project: whole + project.full_path[len(old) :])
     group.full_path = take_path(path, parent)
     group.path, group.parent = path, parent
     group.lineage = f"{parent.lineage if parent else ''}{group.pk}/"
@@ -114,11 +121,32 @@ def move_group(
     if any(len(row.lineage_ids) > DEPTH_LIMIT for row in [group, *groups]):
         raise refused("parent", f"would make groups more than {DEPTH_LIMIT} deep")
     Namespace.objects.bulk_update(groups, ["full_path", "lineage"])
-    Project.objects.bulk_update(projects, ["full_path"])
+    Project.objects.bulk_update(projects, ["full_path", "history_since"])
     move_freed_paths(old, group.full_path)
+    _note_left(old, group.full_path)
     record("group_moved", group, by=by, full_path=[old, group.full_path])
     _tell(group, (old, group.full_path), (old_ids, set(group.lineage_ids)), has_begun=has_begun, by=by)
     return group
+
+
+def _begin_pasts(projects: list[Project], path: str, path_of: Callable[[Project], str]) -> None:
+    """Have the past of projects that come without images begin now, where others had their new paths.
+
+    Images that come along are renamed only to where the registry has nothing. *path*: the one that is taken, which all
+    of *path_of* are at or below.
+    """
+    if not was_somebody_elses(path):
+        return
+    for project in projects:
+        new = path_of(project)
+        is_own = new.lower() == project.full_path.lower() or project_once_at(new) == project.pk
+        if not is_own and was_somebody_elses(new):
+            project.history_since = timezone.now()
+
+
+def _note_left(old: str, new: str) -> None:
+    if old.lower() != new.lower():
+        note_freed_path(old)
 
 
 def _tell(

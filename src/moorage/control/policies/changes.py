@@ -14,6 +14,7 @@ from moorage.control.policies.durations import parse_duration
 from moorage.control.policies.models import BulkDeletion, CleanupPolicy
 from moorage.control.policies.rules import CADENCES, PolicySelection, interval_of, policy_problems
 from moorage.control.projects.models import Project
+from moorage.control.projects.rules import FeatureLevel
 from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused, refused
 from moorage.errors import Refused
@@ -78,8 +79,10 @@ def run_now(project: Project, *, by: Actor, now: datetime | None = None) -> None
     """Have a project's policy run as soon as a worker is free. Source: requirement S-078.
 
     Raises:
-        ChangeRefused: the policy is off.
+        ChangeRefused: the policy is off, or the registry of the project.
     """
+    if project.feature is FeatureLevel.DISABLED:
+        raise refused("base", "the registry of this project is off, and its policy rests until it is on again")
     changed = CleanupPolicy.objects.filter(project=project, enabled=True).update(next_run_at=now or timezone.now())
     if not changed:
         raise refused("enabled", "is off, and only a policy that is on runs; switch it on, or look at its preview")

@@ -49,8 +49,8 @@ class PolicyCleanup:
         row = _take(turn.now)
         if row is None:
             return False
-        policy = CleanupPolicy.objects.filter(project_id=row.project_id).first()
-        if policy is None or not policy.enabled:
+        policy = CleanupPolicy.objects.filter(project_id=row.project_id).select_related("project").first()
+        if policy is None or not policy.enabled or policy.is_resting:
             _settle(row, CleanupStatus.UNSCHEDULED)
             return True
         if policy.selection.problems():
@@ -100,6 +100,12 @@ def _disable_idle(policy: CleanupPolicy) -> None:
             record("cleanup_policy_disabled", policy, by=SYSTEM, reason="the project has no repositories")
 
 
+def _put_off(policy: CleanupPolicy, now: datetime) -> None:
+    """Have a policy that rests look again an interval later, so that what was kept does not go at once after that."""
+    later = now + interval_of(policy.cadence)
+    CleanupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at).update(next_run_at=later)
+
+
 def _take(now: datetime) -> ImageRepository | None:
     """Take a repository, and mark it as being cleaned. Source: GitLab features CPS-005, CPS-006."""
     is_any = CleanupPolicy.objects.due(now).exists() or any(rows.exists() for rows in _begun(now))
@@ -132,13 +138,18 @@ def _take_within(capacity: int, now: datetime) -> ImageRepository | None:
 
 def _take_due(now: datetime) -> ImageRepository | None:
     """Take the first repository of the policy that has been due for longest, without a look at any other."""
-    policies, last, idle = CleanupPolicy.objects.due(now).order_by("next_run_at", "pk"), Q(), 0
+    policies, last, idle = CleanupPolicy.objects.due(now).select_related("project"), Q(), 0
+    policies = policies.order_by("next_run_at", "pk")
     while idle < _LOOKED_AT_ONCE:  # The rest the next time: others wait for this transaction.
         some = list(policies.filter(last)[:_LOOKED_AT_ONCE])
         deletions = ProjectDeletion.objects.filter(project__in=[policy.pk for policy in some])
         going = set(deletions.values_list("project_id", flat=True))
         for policy in some:
             if policy.pk in going:
+                continue
+            if policy.is_resting:
+                _put_off(policy, now)
+                idle += 1
                 continue
             if not ImageRepository.objects.filter(project_id=policy.pk).exists():
                 _disable_idle(policy)
@@ -194,8 +205,8 @@ def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
 
 
 def _is_as_it_was(policy: CleanupPolicy) -> bool:
-    now = CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).first()
-    return now is not None and now.selection == policy.selection
+    now = CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).select_related("project").first()
+    return now is not None and not now.is_resting and now.selection == policy.selection
 
 
 def _end_invalid(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:

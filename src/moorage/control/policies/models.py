@@ -15,6 +15,7 @@ from moorage.control.policies.durations import parse_duration
 from moorage.control.policies.patterns import PATTERN_LENGTH_LIMIT
 from moorage.control.policies.rules import EVERYTHING, PolicySelection
 from moorage.control.projects.models import Project
+from moorage.control.projects.rules import FeatureLevel
 
 
 class CleanupPolicies(models.QuerySet["CleanupPolicy"]):
@@ -60,6 +61,11 @@ class CleanupPolicy(models.Model):
     def audit_name(self) -> str:
         """Its name in audit rows."""
         return self.project.full_path
+
+    @property
+    def is_resting(self) -> bool:
+        """True while the registry of its project is off: nobody sees then what it would delete."""
+        return self.project.feature is FeatureLevel.DISABLED
 
     @property
     def selection(self) -> PolicySelection:

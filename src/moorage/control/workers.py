@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
+from moorage.control.images.late_pushes import LatePushes
 from moorage.control.images.move_steps import ImageMoves
 from moorage.control.images.registry_facts import RegistryFacts
 from moorage.control.jobs.astray import AstrayRows
@@ -20,6 +21,7 @@ def all_workers() -> Sequence[Worker]:
         ProjectsDeletion(),
         GroupsDeletion(),
         ImageMoves(),
+        LatePushes(),
         PolicyCleanup(),
         BulkTagDeletion(),
         RunUndoing(),

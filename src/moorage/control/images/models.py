@@ -252,3 +252,19 @@ class ImageMove(models.Model):
     def actor(self) -> Actor:
         """The one who asked for it, for audit rows."""
         return Actor(user_id=self.actor_id, name=self.actor_name)
+
+
+class LeftPath(models.Model):
+    """A full path, in small letters, that a project has left: by a move, or because it was deleted.
+
+    It is looked at once when no token from before can push there any more.
+    """
+
+    LEASE: ClassVar = LeaseFields("due_at", "owner")
+
+    path = models.CharField(max_length=255, primary_key=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    def __str__(self) -> str:
+        return self.path

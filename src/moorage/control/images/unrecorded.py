@@ -25,7 +25,7 @@ def is_known_empty(place: Project | Namespace) -> bool:
     try:
         if isinstance(place, Namespace) and not _has_lists():
             return False
-        return next(_paths_in(place.full_path.lower()), None) is None
+        return next(paths_in(place.full_path.lower()), None) is None
     except RegistryError:
         return False
 
@@ -38,7 +38,7 @@ def record_unrecorded(project: Project, *, by: Actor) -> None:
     """
     known = set(ImageRepository.objects.of_project(project).values_list("name", flat=True))
     whole = project.full_path.lower()
-    names = {path.removeprefix(whole).removeprefix("/") for path in _paths_in(whole)}
+    names = {path.removeprefix(whole).removeprefix("/") for path in paths_in(whole)}
     # Of any depth: nobody reaches those that are too deep, until something else has the path.
     for name in sorted(names - known):
         ensure_record(project, name, by=by)
@@ -58,7 +58,7 @@ def _has_lists() -> bool:
     return not settings.MOORAGE.configuration.registry.enabled or the_registry().info().has_gitlab_api
 
 
-def _paths_in(path: str) -> Iterator[str]:
+def paths_in(path: str) -> Iterator[str]:
     """The repositories with a tag at *path*, and below it where the registry has such a list.
 
     Source: GitLab features RDL-010.

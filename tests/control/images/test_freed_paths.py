@@ -22,6 +22,7 @@ from moorage.control.policies.past_sizes import past_sizes
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.projects.changes import delete_group, delete_project
 from moorage.control.projects.models import Project
+from moorage.control.projects.moves import move_group, move_project
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to
 from moorage.control.registry.transport import RegistryTransport
@@ -221,3 +222,21 @@ def test_a_repository_that_lay_too_deep_for_its_project_is_not_told_of_either() 
     for part in ("app", "a", "b", "c"):
         place = new_group(part, parent=place)
     assert new_project(place, "d").history_since is not None
+
+
+def test_an_upgrade_learns_from_the_audit_log_which_paths_were_left_by_moves(clock: MovedClock) -> None:
+    top, other = new_group(), new_group()
+    group = new_group("tools", parent=top)
+    own = new_project(group, "own")
+    move_project(new_project(top, "app"), other, "app", by=COMMAND_LINE)
+    move_project(own, group, "OWN", by=COMMAND_LINE)
+    move_group(group, other, "tools", by=COMMAND_LINE)
+    FreedPath.objects.all().delete()
+    again = new_group("tools", parent=top)
+    taken = [new_project(top, "App"), new_project(again, "web")]
+    free = new_project(top, "application")
+    Project.objects.filter(pk__in=[one.pk for one in (*taken, free)]).update(created_at=clock.now)
+    import_module("moorage.control.projects.migrations.0007_pasts_of_left_paths")._learn(apps, None)
+    learnt = Project.objects.exclude(history_since=None).values_list("pk", "history_since")
+    assert set(learnt) == {(one.pk, clock.now) for one in taken}
+    assert set(FreedPath.objects.values_list("path", flat=True)) == {f"{top}/app", f"{top}/tools"}

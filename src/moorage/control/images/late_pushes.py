@@ -1,6 +1,6 @@
-"""What is pushed to a path that its project has left, by a token from before: it goes when those tokens have ended.
+"""Late pushes to a path that its project has left, by tokens from before: they go when those tokens have ended.
 
-Nobody reaches it there and no quota of a project counts it, until something has the path again, which would have it.
+Nobody reaches them there and no quota of a project counts them, until something has the path again and them with it.
 """
 
 from collections.abc import Iterable

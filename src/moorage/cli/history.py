@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 import typer
 
-from moorage.api.history_answers import Entry, HistoryPage, TagState, Undone
+from moorage.api.history_answers import Change, Entry, HistoryPage, TagState, Undone
 from moorage.cli.amounts import counted
 from moorage.cli.change_words import named, short
 from moorage.cli.deleting import delete_tags
@@ -18,7 +19,7 @@ from moorage.cli.reaching import CA, RegistryURL, connect, undo_command
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import print_table
-from moorage.client.places import ImagePlace
+from moorage.client.places import ImagePlace, read_place, repository_in
 from moorage.client.registry import DEFAULT_REGISTRY, Answer, CommandFailed, Remote
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -220,13 +221,17 @@ def _see_that_it_is_no_redo(remote: Remote, repository: str, tag: str) -> None:
 
 
 def _whole_id(remote: Remote, repository: str, prefix: str) -> str:
-    """The request whose id begins so; as it is, if the history knows none."""
+    """The request whose id begins so; as it is, if the history knows none, or no repository of this name any more."""
     found = set()
-    for entry in _entries(remote, {"repository": repository}, _SEARCHED_LIMIT):
-        if entry.request_id == prefix:
-            return prefix
-        if entry.request_id.startswith(prefix):
-            found.add(entry.request_id)
+    try:
+        for entry in _entries(remote, {"repository": repository}, _SEARCHED_LIMIT):
+            if entry.request_id == prefix:
+                return prefix
+            if entry.request_id.startswith(prefix):
+                found.add(entry.request_id)
+    except CommandFailed as exc:
+        if exc.code != HTTPStatus.NOT_FOUND:
+            raise
     if len(found) > 1:
         msg = f"{len(found)} requests have ids that begin with {prefix}: give more of it"
         raise CommandFailed(msg)
@@ -301,7 +306,17 @@ def _print_undo(answer: Answer, place: str | None, *, registry: str, as_json: bo
     elif found.dry_run:
         print(f"would be changed: {said}")
     else:
-        print(f"changed: {said}\nundo with: {undo_command(found.request_id, place, registry=registry)}")
+        there = _as_renamed(place, found.changes)
+        print(f"changed: {said}\nundo with: {undo_command(found.request_id, there, registry=registry)}")
+
+
+def _as_renamed(place: str | None, changes: Sequence[Change]) -> str | None:
+    """A place by the name that its repository has after *changes*."""
+    if place is None:
+        return None
+    name = read_place(place).repository
+    now = {one.before: one.after for one in changes if one.kind == "repository"}.get(name) or name
+    return repository_in(place).removesuffix(name) + now
 
 
 def _print_entries(entries: Sequence[Entry]) -> None:

@@ -311,3 +311,47 @@ def test_the_way_back_that_is_named_leads_to_the_registry_that_was_meant(shell: 
     back = said.split("undo with: moorage ")[1].split()
     assert "changed: 1 tag\n" in shell.run(*back, usual=elsewhere).stdout
     assert shell.tags() == ["1"]
+
+
+def renamed(shell: Shell, *below: str) -> str:
+    """Push to ``group/app`` and below, and have all of it called ``group/new``; return the request's id."""
+    shell.push("1")
+    for ending in below:
+        push_image(shell.client, f"{REPOSITORY}/{ending}", "1")
+    answer = shell.client.request("PATCH", f"/gitlab/v1/repositories/{REPOSITORY}/", body=b'{"name": "new"}')
+    assert answer.status == 204, answer
+    return answer.headers["X-Request-Id"]
+
+
+def test_the_way_back_of_a_rename_that_was_taken_back_names_a_repository_that_is_there(shell: Shell) -> None:
+    request, host = renamed(shell, "a"), shell.registry.address
+    for typed, name in (("group/new", REPOSITORY), (f"{host}/{REPOSITORY}", f"{host}/group/new")):
+        said = shell.run("undo", request, "--repository", typed).stdout.splitlines()
+        request = said[-1].split()[4]
+        assert said[-1] == f"undo with: moorage undo {request} --repository {name}"
+    assert shell.client.list_tags("group/new").json()["tags"] == ["1"]
+
+
+def test_a_rename_is_taken_back_by_the_old_name_too(shell: Shell) -> None:
+    request = renamed(shell)
+    shell.run("undo", request, "--repository", REPOSITORY)
+    assert shell.client.list_tags(REPOSITORY).json()["tags"] == ["1"]
+
+
+def test_a_rename_is_taken_back_as_far_as_names_are_free_and_the_rest_later(shell: Shell) -> None:
+    request = renamed(shell, "a", "b")
+    push_image(shell.client, f"{REPOSITORY}/a", "others")
+    assert "2 things cannot be taken back" in shell.run("undo", request, status=3).stderr
+    first = shell.run("undo", request, "--partial", "--repository", "group/new/b").stdout.splitlines()
+    assert {line for line in first if line.startswith("left as it is")} == {
+        f"left as it is: {name}: another repository is called {REPOSITORY}/a now"
+        for name in ("group/new", "group/new/a")
+    }
+    assert first[-2] == "changed: 1 repository name"
+    assert "cannot be taken back" in shell.run("undo", request, "--partial", status=3).stderr
+    moved = shell.client.request("PATCH", f"/gitlab/v1/repositories/{REPOSITORY}/a/", body=b'{"namespace": "group"}')
+    assert moved.status == 204, moved
+    assert "changed: 2 repository names" in shell.run("undo", request).stdout
+    way_back = first[-1].removeprefix("undo with: moorage ").split()
+    assert "changed: 1 repository name" in shell.run(*way_back).stdout
+    assert shell.client.list_tags("group/new/b").json()["tags"] == ["1"]

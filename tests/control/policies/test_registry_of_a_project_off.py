@@ -69,8 +69,15 @@ def test_its_policy_rests_and_has_an_interval_before_it_runs_again(
     assert registry.tag_names(found.path) == []
 
 
-def test_nobody_has_its_policy_run_meanwhile_and_is_told_why(found: ImageRepository, clock: MovedClock) -> None:
+def test_nobody_has_its_policy_run_meanwhile_and_is_told_why(
+    found: ImageRepository, client: Client, clock: MovedClock
+) -> None:
+    client.force_login(new_member(found.project, AccessLevel.MAINTAINER).user)
+    said = "The registry of this project is off. Its images are kept."
+    assert said not in client.get(f"/{found.project}/-/cleanup").content.decode()
     switch(found.project, "disabled")
+    page = client.get(f"/{found.project}/-/cleanup").content.decode()
+    assert (said in page, "/-/cleanup/run" in page) == (True, False)
     with pytest.raises(ChangeRefused, match="is off, and its policy rests"):
         run_now(found.project, by=COMMAND_LINE, now=clock.now)
 

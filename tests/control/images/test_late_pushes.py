@@ -77,6 +77,21 @@ def test_it_goes_when_no_token_from_before_can_push_any_more(
         assert registry.tag_names(f"{project.full_path}/web") == ["1"]
 
 
+def test_it_goes_also_if_its_group_was_moved_since_and_took_it_along(
+    project: Project, registry: ControlRegistry, shared_daemon: Daemon, clock: MovedClock
+) -> None:
+    group = project.namespace
+    other = new_project(group, "other")
+    push_tags(shared_daemon.address, f"{other}/web", "1")
+    path = left(project, "deleted", clock)
+    push_tags(shared_daemon.address, path, "late")
+    move_group_with_images(group, group.parent, "kit", by=COMMAND_LINE)
+    new = path.replace("/tools/", "/kit/")
+    assert registry.tag_names(new) == ["late"]
+    run_until_idle([LatePushes()], after(minutes=MINUTES + 1))
+    assert (registry.tag_names(new), registry.tag_names(f"{group.parent}/kit/other/web")) == ([], ["1"])
+
+
 def test_a_longer_life_of_tokens_is_waited_for(
     project: Project, registry: ControlRegistry, shared_daemon: Daemon, clock: MovedClock
 ) -> None:

@@ -17,6 +17,7 @@ from moorage.control.images.recording import ensure_repository
 from moorage.control.images.unrecorded import paths_in
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn
+from moorage.control.namespaces.choosing import below
 from moorage.control.projects.models import Project
 from moorage.control.projects.moves import PlaceMove
 from moorage.control.registry.connection import the_registry
@@ -59,21 +60,27 @@ class LatePushes:
 
 
 def note_move(*, move: PlaceMove, **_: object) -> None:
-    """Have the old paths of what has moved looked at. It hears of each move."""
-    if move.old_path.lower() != move.new_path.lower():
-        paths = move.projects.values_list("full_path", flat=True)
-        _note(move.old_path + path[len(move.new_path) :] for path in paths)
+    """Have the old paths of what has moved looked at. It hears of each move.
+
+    What was pushed late in a group that moves goes along, as the registry renames all that is below.
+    """
+    old, new = move.old_path.lower(), move.new_path.lower()
+    if old == new:
+        return
+    came = [path.lower() for path in move.projects.values_list("full_path", flat=True)]
+    left = list(LeftPath.objects.filter(below(f"{old}/", "path").asked).values_list("path", flat=True))
+    _note({*(old + path[len(new) :] for path in came), *(new + path[len(old) :] for path in left)} - set(came))
 
 
 def note_deletion(*, instance: Project, **_: object) -> None:
     """Have the path of a project that is deleted looked at. It hears of each deletion."""
-    _note([instance.full_path])
+    _note([instance.full_path.lower()])
 
 
 def _note(paths: Iterable[str]) -> None:
     lifetime = timedelta(minutes=ApplicationSettings.now().container_registry_token_expire_delay)
     due_at = timezone.now() + lifetime + MARGIN
-    rows = [LeftPath(path=path.lower(), due_at=due_at) for path in paths]
+    rows = [LeftPath(path=path, due_at=due_at) for path in paths]
     LeftPath.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["path"], update_fields=["due_at", "owner"], batch_size=500
     )

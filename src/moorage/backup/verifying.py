@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
 from moorage.backup.backup_record import BackupRecord, HalfRecord
 from moorage.backup.blob_copies import BLOB_BAR, blob_problem
+from moorage.backup.files_back import file_problems
 from moorage.backup.link_files import link_lines
 from moorage.backup.postgres_copies import load_tables, postgres_snapshot
-from moorage.backup.restoring import file_problems, put_registry
+from moorage.backup.restoring import put_registry
 from moorage.backup.scratch_database import ScratchDatabase, as_configured, migrate_control
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows

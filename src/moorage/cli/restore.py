@@ -45,8 +45,8 @@ def restore(
     """
     from moorage.backup.backup_folder import BackupFolder  # noqa: PLC0415 - other commands need not wait for its imports
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
+    from moorage.backup.files_back import end_files, put_files_back  # noqa: PLC0415 - as above
     from moorage.backup.places import read_targets  # noqa: PLC0415 - as above
-    from moorage.backup.restoring import end_files, put_files_back  # noqa: PLC0415 - as above
     from moorage.backup.restoring import restore as bring_back  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
 

@@ -9,7 +9,8 @@ import pytest
 
 from moorage.backup.backup_folder import BackupFolder
 from moorage.backup.backup_record import record_files
-from moorage.backup.restoring import end_files, put_files_back, restore
+from moorage.backup.files_back import end_files, put_files_back
+from moorage.backup.restoring import restore
 from unit.backup.test_backups import NOBODY, Site, backups, make, site, store
 
 __all__ = ["backups", "site", "store"]

@@ -36,7 +36,8 @@ from moorage.errors import MoorageError
 from moorage.oci.digests import Digest
 from moorage.wiring.backup_sources import open_at_once
 
-_NAME = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?")
+_NAME = re.compile(r"(\d{8}T\d{6}Z)(?:-(\d+))?")
+_NO_NAME = ("", 0)
 _PRIVATE = 0o700
 
 
@@ -162,10 +163,10 @@ class BackupFolder:
     def names(self) -> list[str]:
         """Return the names of the backups that are whole, oldest first."""
         try:
-            found = [entry.name for entry in os.scandir(self.path) if _NAME.fullmatch(entry.name)]
+            found = [entry.name for entry in os.scandir(self.path) if _order(entry.name) > _NO_NAME]
         except FileNotFoundError:
             return []
-        return sorted(name for name in found if OneBackup(self.path / name).record.exists())
+        return sorted((name for name in found if OneBackup(self.path / name).record.exists()), key=_order)
 
     def chosen(self, name: str = "") -> OneBackup:
         """Return a backup by its name, or the newest.
@@ -210,13 +211,11 @@ class BackupFolder:
         return self.unfinished
 
     def new_name(self, now: datetime | None = None) -> str:
-        """Return a name that no backup has."""
-        name = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        taken, count = {entry.name for entry in self.path.iterdir()}, 1
-        while name in taken:
-            count += 1
-            name = f"{name.partition('-')[0]}-{count}"
-        return name
+        """Return a name that comes after those of all backups, also if the clock was set back since."""
+        wanted = _order((now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ"))
+        last, count = max((_order(entry.name) for entry in self.path.iterdir()), default=_NO_NAME)
+        time, count = max(wanted, (last, count + 1))
+        return time if count == 1 else f"{time}-{count}"
 
     def finish(self, name: str) -> OneBackup:
         """Give the backup its name, in one step."""
@@ -230,6 +229,12 @@ class BackupFolder:
         sync_folder(self.path)
         shutil.rmtree(self.partial, ignore_errors=True)
         return target
+
+
+def _order(name: str) -> tuple[str, int]:
+    """Return the time and the number in the name of a backup, which give their order; of another name, one before all."""
+    found = _NAME.fullmatch(name)
+    return _NO_NAME if found is None else (found[1], int(found[2] or 1))
 
 
 def open_file(path: Path) -> FileIO:

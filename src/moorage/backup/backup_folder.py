@@ -232,7 +232,7 @@ class BackupFolder:
 
 
 def _order(name: str) -> tuple[str, int]:
-    """Return the time and the number in the name of a backup, which give their order; of another name, one before all."""
+    """Return the time and the number in the name of a backup, which give their order; of other names: before all."""
     found = _NAME.fullmatch(name)
     return _NO_NAME if found is None else (found[1], int(found[2] or 1))
 

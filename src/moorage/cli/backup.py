@@ -18,7 +18,7 @@ from moorage.work.noted import Noted
 
 if TYPE_CHECKING:
     from moorage.backup.backing_up import MadeBackup
-    from moorage.backup.verifying import VerifyReport
+    from moorage.backup.trial_report import VerifyReport
 
 WHOLE, WITH_PROBLEMS, NOT_DONE = 0, 1, 2
 """Statuses."""
@@ -122,7 +122,7 @@ def verify(
     from moorage.backup.backup_folder import BackupFolder, BackupRefused  # noqa: PLC0415 - as above
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
     from moorage.backup.places import scratch_server  # noqa: PLC0415 - as above
-    from moorage.backup.verifying import VerifyReport  # noqa: PLC0415 - as above
+    from moorage.backup.trial_report import VerifyReport  # noqa: PLC0415 - as above
     from moorage.backup.verifying import verify as try_out  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
 

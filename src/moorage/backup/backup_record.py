@@ -66,6 +66,8 @@ class BackupRecord(RecordPart):
     started_at: str
     seconds: float
     driver: str
+    identity: str = ""
+    """The name of the registry's database; empty: it has none, or the backup was made by an older Moorage."""
     registry: HalfRecord
     control: HalfRecord | None
     folder: str
@@ -85,7 +87,7 @@ class BackupRecord(RecordPart):
 
 def write_record(path: Path, record: BackupRecord) -> None:
     """Write the record whole."""
-    content = record.model_dump(mode="json")
+    content = _content_of(record)
     document = {"sha256": _digest_of(content), "backup": content}
     write_whole(path, json.dumps(document, indent=1).encode())
 
@@ -159,8 +161,13 @@ def record_of(path: Path, *, is_synced: bool = False) -> FileRecord:
 
 
 def digest_of_record(record: BackupRecord) -> str:
-    """Return the digest by which one backup is told from another."""
-    return _digest_of(record.model_dump(mode="json"))
+    """Return the digest by which one backup is told from another: that of what its record says."""
+    return _digest_of(_content_of(record))
+
+
+def _content_of(record: BackupRecord) -> dict[str, Any]:
+    """Return what is written: without a name that there is not, as older versions write and read it."""
+    return record.model_dump(mode="json", exclude=None if record.identity else {"identity"})
 
 
 def _digest_of(content: Any) -> str:  # noqa: ANN401 - JSON

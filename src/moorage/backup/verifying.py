@@ -18,6 +18,7 @@ from moorage.backup.files_back import file_problems
 from moorage.backup.link_files import link_lines
 from moorage.backup.postgres_copies import load_tables, postgres_snapshot
 from moorage.backup.restoring import put_registry
+from moorage.backup.same_registry import newest_of_each
 from moorage.backup.scratch_database import ScratchDatabase, as_configured, migrate_control
 from moorage.backup.scratch_folders import scratch_folder
 from moorage.backup.scratch_registry import ScratchRegistry
@@ -70,6 +71,9 @@ def verify(
     damaged = file_problems(one, record)
     for problem in damaged:
         report.problems.add(problem)
+    others = [each.path.name for name, (each, _) in newest_of_each(folder).items() if name != record.identity]
+    if others and record.identity:
+        report.notes.append(f"backups of another registry in this folder; --backup {others[0]} is the newest of them")
     for problem in record.problems:
         report.problems.add(f"when the backup was made: {problem}")
     if record.blobs.are_copied:

@@ -73,6 +73,9 @@ def make(
             show_default=False,
         ),
     ] = None,
+    another_registry: Annotated[
+        bool, typer.Option("--another-registry", help="Though the folder has backups of another registry.")
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Copy databases, keys, configuration and blobs while everything runs; blobs that are there are not copied again.
@@ -88,7 +91,13 @@ def make(
         places = read_places(config, control, data=data)
         with Bars() as bars:
             return asyncio.run(
-                make_backup(places, BackupFolder(folder.absolute()), with_blobs=with_blobs, reports=bars)
+                make_backup(
+                    places,
+                    BackupFolder(folder.absolute()),
+                    with_blobs=with_blobs,
+                    reports=bars,
+                    may_be_another=another_registry,
+                )
             )
 
     made = said(run)

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupRefused, open_file
+from moorage.backup.backup_folder import BackupRefused, OneBackup, open_file
 
 RECORD_FORMAT: Literal[1] = 1
 _CHUNK_BYTES = 1 << 20
+_SHOWN = 5
 
 StoreKind = Literal["sqlite", "postgresql", "layout"]
 
@@ -158,6 +159,32 @@ def record_of(path: Path, *, is_synced: bool = False) -> FileRecord:
         if is_synced:
             os.fsync(stream.fileno())
     return FileRecord(size_bytes=size_bytes, sha256=hasher.hexdigest())
+
+
+def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
+    """Compare every file of a backup with its digest; return what is wrong."""
+    found = []
+    for name, expected in record.files.items():
+        try:
+            is_same = record_of(one.path / name) == expected
+        except OSError as exc:
+            found.append(f"{name} cannot be read in the backup: {exc.strerror}")
+            continue
+        if not is_same:
+            found.append(f"{name} is damaged in the backup: its bytes are not those that were written")
+    return found
+
+
+def see_that_files_are_right(one: OneBackup, record: BackupRecord) -> None:
+    """Refuse a backup of which a file has changed.
+
+    Raises:
+        BackupRefused: it has; which ones.
+    """
+    problems = file_problems(one, record)
+    if problems:
+        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
+        raise BackupRefused(msg)
 
 
 def digest_of_record(record: BackupRecord) -> str:

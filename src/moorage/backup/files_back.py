@@ -1,15 +1,14 @@
-"""Files of a backup on their way back: compared with their digests, and put into an empty folder of their own."""
+"""Configuration and keys of a backup on their way back, into an empty folder of their own."""
 
 from pathlib import Path
 
 from moorage.atomic_writes import write_whole
 from moorage.backup.backup_folder import BackupRefused, OneBackup, make_folder
-from moorage.backup.backup_record import BackupRecord, digest_of_record, is_inside, record_of
+from moorage.backup.backup_record import BackupRecord, digest_of_record, is_inside, see_that_files_are_right
 from moorage.backup.kept_files import put_back
 from moorage.backup.places import CONTROL_FILE, ServerPlaces, read_targets
 
 _MARK = ".restoring"
-_SHOWN = 5
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
@@ -57,29 +56,3 @@ def end_files(folder: Path) -> None:
         OSError: it cannot be removed.
     """
     (folder.absolute() / _MARK).unlink(missing_ok=True)
-
-
-def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
-    """Compare every file of a backup with its digest; return what is wrong."""
-    found = []
-    for name, expected in record.files.items():
-        try:
-            is_same = record_of(one.path / name) == expected
-        except OSError as exc:
-            found.append(f"{name} cannot be read in the backup: {exc.strerror}")
-            continue
-        if not is_same:
-            found.append(f"{name} is damaged in the backup: its bytes are not those that were written")
-    return found
-
-
-def see_that_files_are_right(one: OneBackup, record: BackupRecord) -> None:
-    """Refuse a backup of which a file has changed.
-
-    Raises:
-        BackupRefused: it has; which ones.
-    """
-    problems = file_problems(one, record)
-    if problems:
-        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
-        raise BackupRefused(msg)

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
-from moorage.backup.backup_record import BackupRecord, digest_of_record
+from moorage.backup.backup_record import BackupRecord, digest_of_record, see_that_files_are_right
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
 from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
-from moorage.backup.files_back import see_that_files_are_right
 from moorage.backup.link_files import link_lines
 from moorage.backup.places import ServerPlaces, kind_of, see_that_they_are_two
 from moorage.backup.postgres_copies import load_tables, tables_of

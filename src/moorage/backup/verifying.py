@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
-from moorage.backup.backup_record import BackupRecord, HalfRecord
+from moorage.backup.backup_record import BackupRecord, HalfRecord, file_problems
 from moorage.backup.blob_copies import BLOB_BAR, blob_problem
-from moorage.backup.files_back import file_problems
 from moorage.backup.link_files import link_lines
 from moorage.backup.postgres_copies import load_tables, postgres_snapshot
 from moorage.backup.restoring import put_registry

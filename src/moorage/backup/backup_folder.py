@@ -32,6 +32,7 @@ from datetime import UTC, datetime
 from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
 
+from moorage.atomic_writes import sync_folder
 from moorage.errors import MoorageError
 from moorage.oci.digests import Digest
 from moorage.wiring.backup_sources import open_at_once
@@ -186,11 +187,14 @@ class BackupFolder:
         """Keep others from making a backup there until the block ends, or the process.
 
         Raises:
-            BackupRefused: somebody does.
+            BackupRefused: somebody does, or it is not a folder for backups.
             OSError: it cannot be used.
         """
         make_folder(self.path, mode=_PRIVATE)
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self.path / "lock"
+        if not lock.exists():
+            self._see_that_nothing_is_in_the_way()
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -200,6 +204,13 @@ class BackupFolder:
             yield
         finally:
             os.close(descriptor)
+
+    def _see_that_nothing_is_in_the_way(self) -> None:
+        """Refuse a folder in which no backup was made yet if it has what would be emptied."""
+        for path in (self.partial, self.unfinished.path):
+            if os.path.lexists(path):
+                msg = f"{self.path} has {path.name}, which no backup has made; name a folder of its own for backups"
+                raise BackupRefused(msg)
 
     def begin(self) -> OneBackup:
         """Make an empty folder for a new backup; whole blobs of one that was ended stay."""
@@ -248,15 +259,6 @@ def open_file(path: Path) -> FileIO:
         return reader
     reader.close()
     raise OSError(errno.EINVAL, "it is not a file", str(path))
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(path: Path, *, mode: int = 0o777) -> None:

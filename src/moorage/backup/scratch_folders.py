@@ -11,6 +11,8 @@ from pathlib import Path
 
 _YOUNG_S = 60.0
 """A folder that is younger may not be locked yet."""
+_RANDOM = "[a-z0-9_]" * 8
+"""Letters behind the prefix, by which somebody else's folder of a similar name is left alone."""
 
 
 @contextlib.contextmanager
@@ -23,7 +25,7 @@ def scratch_folder(prefix: str, *, within: Path | None = None) -> Iterator[Path]
         OSError: it cannot be made.
     """
     parent = within or Path(tempfile.gettempdir())
-    for left in parent.glob(f"{prefix}*"):
+    for left in parent.glob(prefix + _RANDOM):
         _remove_if_left(left)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as name:
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)

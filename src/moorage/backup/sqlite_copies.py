@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder, sync_folder
+from moorage.atomic_writes import sync_folder, write_whole
+from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder
 from moorage.backup.backup_record import record_of
 from moorage.wiring.backup_sources import digest_of
 

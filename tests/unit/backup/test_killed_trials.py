@@ -91,14 +91,16 @@ def test_what_a_killed_trial_has_left_goes_with_the_next_one(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trial_removes_nothing_that_a_link_leads_to(tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    aged(elsewhere)
-    (tmp_path / ".verify-link").symlink_to(elsewhere)
+def test_a_trial_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    elsewhere, similar = tmp_path / "elsewhere", tmp_path / ".verify-by-hand"
+    for folder in (elsewhere, similar):
+        folder.mkdir()
+        aged(folder)
+    (tmp_path / ".verify-12345678").symlink_to(elsewhere)
     with scratch_folder(".verify-", within=tmp_path):
         pass
     assert elsewhere.is_dir()
+    assert similar.is_dir()
 
 
 def no_link(*_: object, **__: object) -> None:

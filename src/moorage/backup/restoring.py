@@ -29,6 +29,7 @@ from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_da
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.json_notes import forget_note
+from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, announce, living_others
 from moorage.storage.restore_note import RestoreNote
 from moorage.work.noted import Noted
@@ -37,6 +38,11 @@ from moorage.work.reports import WorkReports
 _PARALLEL_LINKS = 16
 _STATS = 500
 _SHOWN = 5
+_OF_BEFORE = (
+    *(lock.path for lock in Lock),
+    *(paths.IDENTITY, paths.IMPORT, paths.ADOPTION, paths.CHECK, paths.CHECKED),
+)
+"""Notes that tell of what was in storage until somebody emptied it: they would stop a start."""
 
 
 @dataclass(slots=True)
@@ -138,6 +144,8 @@ class _Restoring:
         self._done.left_out += left_out
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
+        for path in _OF_BEFORE:
+            await forget_note(storage, path)
         await forget_note(storage, paths.RESTORE)
         return self._done
 

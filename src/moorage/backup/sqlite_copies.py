@@ -132,6 +132,11 @@ def put_sqlite(source: Path, target: Path) -> None:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()
         os.fsync(writer.fileno())
+    try:
+        see_that_no_file_is_left(target)  # Again: of a large database it was a while ago.
+    except BackupRefused:
+        fresh.unlink()
+        raise
     fresh.replace(target)
     sync_folder(target.parent)
 

@@ -10,7 +10,7 @@ from itertools import islice
 from moorage.backup.backup_folder import BackupFolder, BackupRefused, OneBackup
 from moorage.backup.backup_record import BackupRecord, read_record
 from moorage.sql.database_place import DatabasePlace
-from moorage.wiring.databases import half_of, opened_database
+from moorage.wiring.databases import name_of, opened_database
 
 _SAMPLE = 1000
 """Blobs of the last backup that are looked for."""
@@ -29,7 +29,7 @@ async def identity_of(place: DatabasePlace | None) -> str:
     if place is None:
         return ""
     async with opened_database(place, directly=True) as database:
-        return (await half_of(database)).identity
+        return await name_of(database)
 
 
 def see_that_it_is_the_same(folder: BackupFolder, made: OneBackup, identity: str) -> None:

@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pytest
 
@@ -72,9 +72,9 @@ def test_what_comes_while_a_database_is_copied_is_not_written_over(
     source, target, copy = tmp_path / "backup.db", tmp_path / "control.db", shutil.copyfileobj
     done(source, "CREATE TABLE ours (name)")
 
-    def copied(*streams: Any) -> None:
+    def copied(reader: BinaryIO, writer: BinaryIO, length: int) -> None:
         done(target, "CREATE TABLE others (name)", "INSERT INTO others VALUES ('ada')")
-        copy(*streams)
+        copy(reader, writer, length)
 
     monkeypatch.setattr(shutil, "copyfileobj", copied)
     with pytest.raises(BackupRefused, match=r"control\.db is not empty"):

@@ -62,20 +62,30 @@ def newest_of_each(folder: BackupFolder) -> dict[str, tuple[OneBackup, BackupRec
     return found
 
 
-def see_that_all_are_of_one(folder: BackupFolder) -> None:
+def see_that_it_is_clear_which(folder: BackupFolder) -> None:
     """Refuse a folder of which the newest backup may be that of another registry than the one that is wanted.
 
     Raises:
-        BackupRefused: it has backups of several.
+        BackupRefused: it has backups of several, or the newest has nothing, and an older one has.
     """
-    found = newest_of_each(folder)
+    found = list(newest_of_each(folder).values())
+    if len(found) <= 1:
+        found = _newest_and_one_with_blobs(folder)
     if len(found) > 1:
         each = [
-            f"{one.path.name} (configuration in {record.folder}, blobs: {record.blobs.count})"
-            for one, record in found.values()
+            f"{one.path.name} (configuration in {record.folder}, blobs: {record.blobs.count})" for one, record in found
         ]
-        msg = f"{folder.path} has backups of several registries; name one by --backup. The newest of each: "
+        msg = f"{folder.path} may have backups of several registries; name one by --backup. The newest of each: "
         raise BackupRefused(msg + ", ".join(each))
+
+
+def _newest_and_one_with_blobs(folder: BackupFolder) -> list[tuple[OneBackup, BackupRecord]]:
+    """Return the newest backup, and, if that has no blobs, the newest that has some."""
+    records = _newest_first(folder)
+    found = list(islice(records, 1))
+    if found and not found[0][1].blobs.count:
+        found += islice((each for each in records if each[1].blobs.count), 1)
+    return found
 
 
 def _newest_first(folder: BackupFolder) -> Iterator[tuple[OneBackup, BackupRecord]]:

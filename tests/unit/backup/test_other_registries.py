@@ -168,3 +168,21 @@ def test_a_backup_whose_record_or_list_is_damaged_keeps_no_other_from_being_made
     first.backup.blob_list.write_text("[")
     as_before(first)
     assert make(site, backups).record.identity == first.record.identity
+
+
+@LINKS
+def test_an_empty_backup_after_one_that_is_not_is_not_brought_back_unasked(
+    *, site: Site, backups: BackupFolder, fresh: Site, tmp_path: Path
+) -> None:
+    made, empty = make(site, backups), made_nevertheless(fresh, backups)
+    as_before(empty)  # An older Moorage has made it without a word.
+    config = write_config(tmp_path / "after", "layout")
+    words = ["restore", str(backups.path), "--to", str(config)]
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    assert all(f"{one.backup.path.name} (" in refused.output for one in (made, empty))
+    assert CliRunner().invoke(app, [*words, "--backup", made.backup.path.name]).exit_code == 0
+    alone = BackupFolder(tmp_path / "alone")
+    make(fresh, alone)
+    config = write_config(tmp_path / "empty", "layout")
+    assert CliRunner().invoke(app, ["restore", str(alone.path), "--to", str(config)]).exit_code == 0

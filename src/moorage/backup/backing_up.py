@@ -183,8 +183,7 @@ class _Making:
                 return HalfRecord(kind="layout", rows={"links": links.count})
             if isinstance(snapshot, SqliteSnapshot):
                 half = await _sqlite_half(snapshot, self._to.registry_sqlite, _MIGRATIONS)
-                for blob in sqlite_blobs(self._to.registry_sqlite):
-                    add(blob)
+                await asyncio.to_thread(_list_sqlite, self._to.registry_sqlite, add)
                 return half
             rows = await snapshot.copy_tables(self._to.registry_tables)
             async for blob in snapshot.blobs():
@@ -209,6 +208,11 @@ class _Making:
 
         await in_parallel(self._to.blobs(), copy, limit=PARALLEL_BLOBS)
         return out.sums
+
+
+def _list_sqlite(path: Path, add: Callable[[BackupBlob], None]) -> None:
+    for blob in sqlite_blobs(path):
+        add(blob)
 
 
 async def _sqlite_half(snapshot: SqliteSnapshot, target: Path, migrations: str) -> HalfRecord:

@@ -144,7 +144,7 @@ class _Restoring:
         self._done.left_out += left_out
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
-        for path in _OF_BEFORE:
+        for path in _OF_BEFORE if record.blobs.are_copied else ():  # Else blobs were there, and may be another's.
             await forget_note(storage, path)
         await forget_note(storage, paths.RESTORE)
         return self._done

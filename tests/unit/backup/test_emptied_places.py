@@ -9,6 +9,7 @@ from moorage.backup.backup_folder import BackupFolder
 from moorage.backup.places import read_targets
 from moorage.backup.restoring import restore
 from moorage.config import load
+from moorage.errors import ConfigurationError
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.import_note import ImportNote
 from moorage.starting.database_preparing import inspect, prepare
@@ -55,3 +56,18 @@ def test_what_was_there_before_does_not_keep_a_restored_registry_from_starting(
     assert started(config) is not None
     again = make(Site(after, {}), BackupFolder(tmp_path / "again"))
     assert again.record.registry.rows == made.record.registry.rows
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_a_storage_that_keeps_its_blobs_keeps_the_name_of_the_database_that_it_belongs_to(
+    *, site: Site, backups: BackupFolder, tmp_path: Path, store: str
+) -> None:
+    made, after = make(site, backups, with_blobs=False), tmp_path / "after"
+    fresh = write_config(after, store)
+    (after / "storage").mkdir()
+    started(fresh)
+    (after / "moorage.db").rename(tmp_path / "moved-away.db")
+    places = read_targets(fresh, None)
+    asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
+    with pytest.raises(ConfigurationError, match="belongs to another database"):
+        started(fresh)

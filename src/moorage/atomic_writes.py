@@ -1,5 +1,6 @@
 """Small files of secrets and certificates, written whole or not at all."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -23,8 +24,20 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable. A file system that cannot (CIFS) is taken as it is.
+
+    Raises:
+        OSError: it could not be done.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -28,6 +28,7 @@ from moorage.backup.kept_files import keep
 from moorage.backup.link_files import LinkFilesOut, blobs_in_storage
 from moorage.backup.one_moment import Snapshot, one_moment
 from moorage.backup.places import ServerPlaces, see_that_they_are_two
+from moorage.backup.same_registry import identity_of, see_that_it_is_the_same
 from moorage.backup.sqlite_copies import SqliteSnapshot, sqlite_blobs, sqlite_rows
 from moorage.gc.offline.offline_run import in_parallel
 from moorage.sql.database_place import DatabasePlace
@@ -51,11 +52,21 @@ class MadeBackup:
 
 
 async def make_backup(
-    places: ServerPlaces, folder: BackupFolder, *, with_blobs: bool | None, reports: WorkReports
+    places: ServerPlaces,
+    folder: BackupFolder,
+    *,
+    with_blobs: bool | None,
+    reports: WorkReports,
+    may_be_another: bool = False,
 ) -> MadeBackup:
     """Make a backup in *folder*. Interrupted at any moment, it leaves none that looks whole.
 
-    *with_blobs*: whether blobs are copied, and not only listed; None: if storage is a folder of this machine.
+    Args:
+        places: what is copied.
+        folder: the folder of all backups.
+        with_blobs: whether blobs are copied, and not only listed; None: if storage is a folder of this machine.
+        reports: where to tell of progress.
+        may_be_another: True if the folder may have backups of another registry.
 
     Raises:
         BackupRefused, ConfigurationError: it cannot be made; what would help.
@@ -70,7 +81,7 @@ async def make_backup(
                 if place is not None:
                     await claims_ended(place)
                 making = _Making(places, folder, storage, copies=copies, check=lease.check, reports=reports)
-                return await making.run(place)
+                return await making.run(place, may_be_another=may_be_another)
     except OSError as exc:
         msg = (
             f"{exc.filename or folder.path} cannot be used: {exc.strerror}; blobs that are whole stay, and the same "
@@ -103,7 +114,7 @@ class _Making:
         self._to = folder.begin()
         self._listed = CopySums()
 
-    async def run(self, place: DatabasePlace | None) -> MadeBackup:
+    async def run(self, place: DatabasePlace | None, *, may_be_another: bool) -> MadeBackup:
         """Make it."""
         began, started_at = time.monotonic(), datetime.now(UTC)
         self._reports.begins(DATABASE_BAR, 2)
@@ -115,6 +126,9 @@ class _Making:
             self._reports.advanced(DATABASE_BAR)
             registry = await self._registry(registry_snapshot)
         self._reports.advanced(DATABASE_BAR)
+        identity = await identity_of(place)
+        if not may_be_another:
+            await asyncio.to_thread(see_that_it_is_the_same, self._folder, self._to, identity)
         home = self._home()
         kept = keep(self._places.named_files(), self._to.files)
         sums = await self._blobs() if self._copies else self._listed
@@ -124,6 +138,7 @@ class _Making:
             started_at=started_at.isoformat(timespec="seconds"),
             seconds=0,
             driver=self._places.config.storage.name,
+            identity=identity,
             registry=registry,
             control=control,
             folder=str(home),
@@ -168,8 +183,7 @@ class _Making:
                 return HalfRecord(kind="layout", rows={"links": links.count})
             if isinstance(snapshot, SqliteSnapshot):
                 half = await _sqlite_half(snapshot, self._to.registry_sqlite, _MIGRATIONS)
-                for blob in sqlite_blobs(self._to.registry_sqlite):
-                    add(blob)
+                await asyncio.to_thread(_list_sqlite, self._to.registry_sqlite, add)
                 return half
             rows = await snapshot.copy_tables(self._to.registry_tables)
             async for blob in snapshot.blobs():
@@ -194,6 +208,11 @@ class _Making:
 
         await in_parallel(self._to.blobs(), copy, limit=PARALLEL_BLOBS)
         return out.sums
+
+
+def _list_sqlite(path: Path, add: Callable[[BackupBlob], None]) -> None:
+    for blob in sqlite_blobs(path):
+        add(blob)
 
 
 async def _sqlite_half(snapshot: SqliteSnapshot, target: Path, migrations: str) -> HalfRecord:

@@ -32,11 +32,13 @@ from datetime import UTC, datetime
 from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
 
+from moorage.atomic_writes import sync_folder
 from moorage.errors import MoorageError
 from moorage.oci.digests import Digest
 from moorage.wiring.backup_sources import open_at_once
 
-_NAME = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?")
+_NAME = re.compile(r"(\d{8}T\d{6}Z)(?:-(\d+))?")
+_NO_NAME = ("", 0)
 _PRIVATE = 0o700
 
 
@@ -162,10 +164,10 @@ class BackupFolder:
     def names(self) -> list[str]:
         """Return the names of the backups that are whole, oldest first."""
         try:
-            found = [entry.name for entry in os.scandir(self.path) if _NAME.fullmatch(entry.name)]
+            found = [entry.name for entry in os.scandir(self.path) if _order(entry.name) > _NO_NAME]
         except FileNotFoundError:
             return []
-        return sorted(name for name in found if OneBackup(self.path / name).record.exists())
+        return sorted((name for name in found if OneBackup(self.path / name).record.exists()), key=_order)
 
     def chosen(self, name: str = "") -> OneBackup:
         """Return a backup by its name, or the newest.
@@ -185,11 +187,14 @@ class BackupFolder:
         """Keep others from making a backup there until the block ends, or the process.
 
         Raises:
-            BackupRefused: somebody does.
+            BackupRefused: somebody does, or it is not a folder for backups.
             OSError: it cannot be used.
         """
         make_folder(self.path, mode=_PRIVATE)
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self.path / "lock"
+        if not lock.exists():
+            self._see_that_nothing_is_in_the_way()
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,6 +204,13 @@ class BackupFolder:
             yield
         finally:
             os.close(descriptor)
+
+    def _see_that_nothing_is_in_the_way(self) -> None:
+        """Refuse a folder in which no backup was made yet if it has what would be emptied."""
+        for path in (self.partial, self.unfinished.path):
+            if os.path.lexists(path):
+                msg = f"{self.path} has {path.name}, which no backup has made; name a folder of its own for backups"
+                raise BackupRefused(msg)
 
     def begin(self) -> OneBackup:
         """Make an empty folder for a new backup; whole blobs of one that was ended stay."""
@@ -210,13 +222,11 @@ class BackupFolder:
         return self.unfinished
 
     def new_name(self, now: datetime | None = None) -> str:
-        """Return a name that no backup has."""
-        name = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        taken, count = {entry.name for entry in self.path.iterdir()}, 1
-        while name in taken:
-            count += 1
-            name = f"{name.partition('-')[0]}-{count}"
-        return name
+        """Return a name that comes after those of all backups, also if the clock was set back since."""
+        wanted = _order((now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ"))
+        last, count = max((_order(entry.name) for entry in self.path.iterdir()), default=_NO_NAME)
+        time, count = max(wanted, (last, count + 1))
+        return time if count == 1 else f"{time}-{count}"
 
     def finish(self, name: str) -> OneBackup:
         """Give the backup its name, in one step."""
@@ -232,6 +242,12 @@ class BackupFolder:
         return target
 
 
+def _order(name: str) -> tuple[str, int]:
+    """Return the time and the number in the name of a backup, which give their order; of other names: before all."""
+    found = _NAME.fullmatch(name)
+    return _NO_NAME if found is None else (found[1], int(found[2] or 1))
+
+
 def open_file(path: Path) -> FileIO:
     """Open a file of a backup; a pipe or a device in its place is not waited for.
 
@@ -243,15 +259,6 @@ def open_file(path: Path) -> FileIO:
         return reader
     reader.close()
     raise OSError(errno.EINVAL, "it is not a file", str(path))
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(path: Path, *, mode: int = 0o777) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupRefused, open_file
+from moorage.backup.backup_folder import BackupRefused, OneBackup, open_file
 
 RECORD_FORMAT: Literal[1] = 1
 _CHUNK_BYTES = 1 << 20
+_SHOWN = 5
 
 StoreKind = Literal["sqlite", "postgresql", "layout"]
 
@@ -66,6 +67,8 @@ class BackupRecord(RecordPart):
     started_at: str
     seconds: float
     driver: str
+    identity: str = ""
+    """The name of the registry's database; empty: it has none, or the backup was made by an older Moorage."""
     registry: HalfRecord
     control: HalfRecord | None
     folder: str
@@ -85,7 +88,7 @@ class BackupRecord(RecordPart):
 
 def write_record(path: Path, record: BackupRecord) -> None:
     """Write the record whole."""
-    content = record.model_dump(mode="json")
+    content = _content_of(record)
     document = {"sha256": _digest_of(content), "backup": content}
     write_whole(path, json.dumps(document, indent=1).encode())
 
@@ -158,9 +161,40 @@ def record_of(path: Path, *, is_synced: bool = False) -> FileRecord:
     return FileRecord(size_bytes=size_bytes, sha256=hasher.hexdigest())
 
 
+def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
+    """Compare every file of a backup with its digest; return what is wrong."""
+    found = []
+    for name, expected in record.files.items():
+        try:
+            is_same = record_of(one.path / name) == expected
+        except OSError as exc:
+            found.append(f"{name} cannot be read in the backup: {exc.strerror}")
+            continue
+        if not is_same:
+            found.append(f"{name} is damaged in the backup: its bytes are not those that were written")
+    return found
+
+
+def see_that_files_are_right(one: OneBackup, record: BackupRecord) -> None:
+    """Refuse a backup of which a file has changed.
+
+    Raises:
+        BackupRefused: it has; which ones.
+    """
+    problems = file_problems(one, record)
+    if problems:
+        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
+        raise BackupRefused(msg)
+
+
 def digest_of_record(record: BackupRecord) -> str:
-    """Return the digest by which one backup is told from another."""
-    return _digest_of(record.model_dump(mode="json"))
+    """Return the digest by which one backup is told from another: that of what its record says."""
+    return _digest_of(_content_of(record))
+
+
+def _content_of(record: BackupRecord) -> dict[str, Any]:
+    """Return what is written: without a name that there is not, as older versions write and read it."""
+    return record.model_dump(mode="json", exclude=None if record.identity else {"identity"})
 
 
 def _digest_of(content: Any) -> str:  # noqa: ANN401 - JSON

@@ -58,6 +58,8 @@ class BlobsOut:
         target = self._folder.blob(blob.digest)
         if _size_of(target) != blob.size_bytes:
             await self._fetch(blob, target)
+        else:
+            await asyncio.sleep(0)  # While all are there nothing is waited for, and the lease has to be renewed.
         self._reports.advanced(BLOB_BAR, blob.size_bytes)
 
     async def _fetch(self, blob: BackupBlob, target: Path) -> None:

@@ -1,9 +1,12 @@
 """Link files of a registry without a database, as lines of one file.
 
-A tag is read first and the manifest that it names afterwards, and written the other way round: a push that comes in
-between brings a manifest without its tag, and never a tag without its manifest. A tag whose manifest somebody has
-deleted in between is left out, as he has deleted it too. Layers' links come last: what a manifest names is linked
-before the manifest is.
+Others push and delete meanwhile, and there is no moment to hold on to. So what points is read before what it points to,
+which is linked before it: tags, then manifests, then layers. What comes in between is a manifest without its tag, and
+never a tag without its manifest or a manifest without its layers.
+
+What may be missed in that order is looked for again. A tag whose manifest is not there may have been moved, or a
+deletion is about to give the manifest back. An index that has come after what it lists would have been read is a reason
+to read all manifests' names once more, until none has come.
 """
 
 import contextlib
@@ -28,9 +31,13 @@ _NAME_OF_LINK = "link"
 _AT_ONCE = 16
 _CHUNK = 256
 """Tags, manifests or blobs whose links are held before they are written."""
+_LOOKS = 20
+"""Times that new manifests are looked for; each is shorter than the one before, so two or three are enough."""
 
 _Link = tuple[str, bytes]
 """A path in storage, and what is there."""
+_Read = Callable[[str], Awaitable[Sequence[_Link]]]
+"""Reads the links in a folder."""
 
 
 class LinkFilesOut:
@@ -54,36 +61,68 @@ class LinkFilesOut:
                 await self._repository(name, out)
 
     async def _repository(self, name: RepositoryName, out: TextIOWrapper) -> None:
-        await self._each_in(paths.tags(name), partial(self._tag, name), out)
-        for folder in (paths.revisions(name), paths.subjects(name)):
-            await self._each_digest(folder, out)
+        without_manifest: list[str] = []
+        read = partial(self._tag, name, without_manifest)
+        await self._each_in(paths.tags(name), read, out)
+        known: set[str] = set()
+        await self._manifests(name, known, out)
+        if without_manifest and await self._some(without_manifest.copy(), read, out):
+            await self._manifests(name, known, out)
+        await self._each_digest(paths.subjects(name), self._all_below, out)
         self._write(await self._one(paths.kept(name)), out)
-        await self._each_digest(paths.layers(name), out)
+        await self._each_digest(paths.layers(name), self._all_below, out)
 
-    async def _each_digest(self, folder: str, out: TextIOWrapper) -> None:
-        async for entry in entries_of(self._storage, folder):
-            await self._each_in(f"{folder}/{entry.name}", self._all_below, out)
+    async def _manifests(self, name: RepositoryName, known: set[str], out: TextIOWrapper) -> None:
+        """Write what is there of manifests, but of those that are *known*, until there is no other one."""
+        read = partial(self._revision, known)
+        for _ in range(_LOOKS):
+            if not await self._each_digest(paths.revisions(name), read, out):
+                return
 
-    async def _each_in(
-        self, folder: str, read: Callable[[str], Awaitable[Sequence[_Link]]], out: TextIOWrapper
-    ) -> None:
-        """Write in their order the links that *read* finds in each folder there, of some at a time."""
+    async def _each_digest(self, folder: str, read: _Read, out: TextIOWrapper) -> int:
+        entries = entries_of(self._storage, folder)
+        return sum([await self._each_in(f"{folder}/{entry.name}", read, out) async for entry in entries])
+
+    async def _each_in(self, folder: str, read: _Read, out: TextIOWrapper) -> int:
+        """Write in their order the links that *read* finds in each folder there; return how many."""
+        count = 0
         async for entries in pages_of(self._storage, folder):
-            for start in range(0, len(entries), _CHUNK):
-                found = [f"{folder}/{entry.name}" for entry in entries[start : start + _CHUNK] if entry.is_folder]
-                for links in await each(found, read, at_once=self._at_once):
-                    self._write(links, out)
+            count += await self._some([f"{folder}/{entry.name}" for entry in entries if entry.is_folder], read, out)
+        return count
 
-    async def _tag(self, name: RepositoryName, folder: str) -> Sequence[_Link]:
-        (current,) = await self._one(f"{folder}/current/{_NAME_OF_LINK}") or (None,)
-        if current is None:
-            return ()  # Deleted, or a folder that is left of one.
-        digest = digest_or_none(current[1].decode("ascii", "replace").strip())
-        revision = () if digest is None else await self._one(paths.revision_link(name, digest))
-        if digest is None or not revision:
+    async def _some(self, folders: Sequence[str], read: _Read, out: TextIOWrapper) -> int:
+        before = self.count
+        for start in range(0, len(folders), _CHUNK):
+            for links in await each(folders[start : start + _CHUNK], read, at_once=self._at_once):
+                self._write(links, out)
+        return self.count - before
+
+    async def _revision(self, known: set[str], folder: str) -> Sequence[_Link]:
+        digest = folder.rpartition("/")[2]
+        if digest in known:
             return ()
-        kind = await self._one(paths.content_type(name, digest))
-        return [*revision, *kind, current, *await self._all_below(f"{folder}/index")]
+        links = await self._all_below(folder)
+        if not any(path == f"{folder}/{_NAME_OF_LINK}" for path, _ in links):
+            return ()  # Deleted, or not whole yet: then it is looked at again.
+        known.add(digest)
+        return links
+
+    async def _tag(self, name: RepositoryName, without_manifest: list[str], folder: str) -> Sequence[_Link]:
+        before: Sequence[_Link] = ()
+        for _ in range(_LOOKS):
+            current = await self._one(f"{folder}/current/{_NAME_OF_LINK}")
+            if not current:
+                return ()  # Deleted, or a folder that is left of one.
+            digest = digest_or_none(current[0][1].decode("ascii", "replace").strip())
+            revision = () if digest is None else await self._one(paths.revision_link(name, digest))
+            if digest is not None and revision:
+                kind = await self._one(paths.content_type(name, digest))
+                return [*revision, *kind, *current, *await self._all_below(f"{folder}/index")]
+            if current == before:  # Else it was moved, and what it pointed to was deleted.
+                break
+            before = current
+        without_manifest.append(folder)
+        return ()
 
     async def _all_below(self, folder: str) -> Sequence[_Link]:
         return [link async for path in _files_below(self._storage, folder) for link in await self._one(path)]

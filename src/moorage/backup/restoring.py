@@ -6,20 +6,18 @@ databases, and each database is there whole or not at all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup, make_folder
-from moorage.backup.backup_record import BackupRecord, digest_of_record, is_inside, record_of
+from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
+from moorage.backup.backup_record import BackupRecord, digest_of_record, see_that_files_are_right
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
 from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
-from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
-from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets, see_that_they_are_two
+from moorage.backup.places import ServerPlaces, kind_of, see_that_they_are_two
 from moorage.backup.postgres_copies import load_tables, tables_of
 from moorage.backup.sqlite_copies import put_sqlite, see_that_no_file_is_left
 from moorage.errors import BackendError, PathUnknown
@@ -31,15 +29,20 @@ from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_da
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.json_notes import forget_note
+from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, announce, living_others
 from moorage.storage.restore_note import RestoreNote
 from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
-_MARK = ".restoring"
 _PARALLEL_LINKS = 16
 _STATS = 500
 _SHOWN = 5
+_OF_BEFORE = (
+    *(lock.path for lock in Lock),
+    *(paths.IDENTITY, paths.IMPORT, paths.ADOPTION, paths.CHECK, paths.CHECKED),
+)
+"""Notes that tell of what was in storage until somebody emptied it: they would stop a start."""
 
 
 @dataclass(slots=True)
@@ -66,67 +69,6 @@ class PutTables(NamedTuple):
     """Tables that are none of ours."""
 
 
-def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
-    """Put configuration and keys of a backup into an empty folder, and read them there.
-
-    A folder that was begun with the same backup is gone on with; :func:`end_files` says that it is done.
-
-    Raises:
-        BackupRefused: the folder is not empty, the files lay or lie in several places, or are damaged.
-        ConfigurationError: the configuration cannot be used.
-    """
-    now, begun = folder.absolute(), digest_of_record(record)
-    mark = now / _MARK
-    if not record.is_one_folder or not all(is_inside(Path(each.was), Path(record.folder)) for each in record.kept):
-        msg = (
-            f"this backup is of files in several places, and not of one folder; write a configuration with new places, "
-            f"take keys from {one.files}, and name it by --to"
-        )
-        raise BackupRefused(msg)
-    goes_on = mark.is_file() and mark.read_text() == begun
-    if now.exists() and any(now.iterdir()) and not goes_on:
-        msg = f"{folder} is not empty; name a folder that is, or that is not there yet"
-        raise BackupRefused(msg)
-    kept = {each.file: record.files[each.file] for each in record.kept}
-    _see_that_files_are_right(one, record.model_copy(update={"files": kept}))
-    make_folder(now, mode=0o700)
-    write_whole(mark, begun.encode())
-    put_back(record.kept, one.path, was=Path(record.folder), now=now)
-    has_control = any(each.key == CONTROL_FILE for each in record.kept)
-    places = read_targets(now / "config.yml", now / CONTROL_FILE if has_control else None)
-    elsewhere = places.outside(now)
-    if elsewhere is not None:
-        msg = (
-            f"the configuration of this backup names {elsewhere}, which is not in {folder}; write one with new places, "
-            f"take keys from {one.files}, and name it by --to"
-        )
-        raise BackupRefused(msg)
-    return places
-
-
-def end_files(folder: Path) -> None:
-    """Take the mark away by which an unfinished restore into *folder* is known.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
-    (folder.absolute() / _MARK).unlink(missing_ok=True)
-
-
-def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
-    """Compare every file of a backup with its digest; return what is wrong."""
-    found = []
-    for name, expected in record.files.items():
-        try:
-            is_same = record_of(one.path / name) == expected
-        except OSError as exc:
-            found.append(f"{name} cannot be read in the backup: {exc.strerror}")
-            continue
-        if not is_same:
-            found.append(f"{name} is damaged in the backup: its bytes are not those that were written")
-    return found
-
-
 async def restore(
     folder: BackupFolder, one: OneBackup, places: ServerPlaces, *, record: BackupRecord, reports: WorkReports
 ) -> Restored:
@@ -136,14 +78,14 @@ async def restore(
         BackupRefused, ConfigurationError: it cannot be brought there; what would help.
         BackendError: storage or a database failed on the way. The same call goes on from there.
     """
-    await asyncio.to_thread(_see_that_files_are_right, one, record)
+    await asyncio.to_thread(see_that_files_are_right, one, record)
     place = _registry_place(places, record)
     control = _control_place(places, record)
     see_that_they_are_two(control, place)
     storage = places.storage(must_be_there=False)
     try:
         async with alone(storage) as presence:
-            back = _Restoring(folder, one, places, storage, record=record, reports=reports, check=presence.check)
+            back = _Restoring(folder, one, places, storage, record=record, reports=reports, presence=presence)
             return await back.run(place, control)
     except OSError as exc:
         msg = f"{exc.filename} cannot be used: {exc.strerror}; the same command goes on from there"
@@ -164,7 +106,7 @@ class _Restoring:
         *,
         record: BackupRecord,
         reports: WorkReports,
-        check: Callable[[], None],
+        presence: Announcement,
     ) -> None:
         self._folder = folder
         self._one = one
@@ -172,7 +114,8 @@ class _Restoring:
         self._storage = storage
         self._record = record
         self._reports = reports
-        self._check = check
+        self._presence = presence
+        self._check = presence.check
         self._done = Restored()
 
     async def run(self, place: DatabasePlace | None, control: DatabasePlace | None) -> Restored:
@@ -184,6 +127,7 @@ class _Restoring:
             await _see_that_all_is_empty(storage, place, control, record=record)
             note = ours
             await note.write(storage)
+            await self._see_that_nobody_has_started()
         if record.blobs.are_copied:
             await self._copy_blobs(goes_on=begun is not None)
         else:
@@ -200,8 +144,18 @@ class _Restoring:
         self._done.left_out += left_out
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
+        for path in _OF_BEFORE if record.blobs.are_copied else ():  # Else blobs were there, and may be another's.
+            await forget_note(storage, path)
         await forget_note(storage, paths.RESTORE)
         return self._done
+
+    async def _see_that_nobody_has_started(self) -> None:
+        """Look again, now that a registry which starts sees the note."""
+        try:
+            await _refuse_others(self._storage, self._presence)
+        except BackupRefused:
+            await forget_note(self._storage, paths.RESTORE)  # Nothing else is there yet.
+            raise
 
     async def _copy_blobs(self, *, goes_on: bool) -> None:
         self._reports.begins(BLOB_BAR, self._record.blobs.size_bytes)
@@ -235,13 +189,6 @@ async def put_registry(
         left_out, known = await load_tables(place, one.registry_tables), chains.steps()
         return PutTables([step.migration.name for step in CHAINS.steps() if step not in known], left_out)
     return PutTables([], [])
-
-
-def _see_that_files_are_right(one: OneBackup, record: BackupRecord) -> None:
-    problems = file_problems(one, record)
-    if problems:
-        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
-        raise BackupRefused(msg)
 
 
 def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace | None:
@@ -307,17 +254,21 @@ async def alone(storage: StorageDriver) -> AsyncIterator[Announcement]:
     """
     presence = await announce(storage, Activity.WRITING)
     try:
-        others = await living_others(storage, but=presence)
-        if others:
-            msg = (
-                f"a registry or another restore is at work on that storage: {', '.join(map(str, others))}; stop it, or "
-                "wait for its end"
-            )
-            raise BackupRefused(msg)
+        await _refuse_others(storage, presence)
         yield presence
     finally:
         with suppress(BackendError):
             await presence.close()
+
+
+async def _refuse_others(storage: StorageDriver, presence: Announcement) -> None:
+    others = await living_others(storage, but=presence)
+    if others:
+        msg = (
+            f"a registry or another restore is at work on that storage: {', '.join(map(str, others))}; stop it, or "
+            "wait for its end"
+        )
+        raise BackupRefused(msg)
 
 
 async def _begun(storage: StorageDriver, ours: RestoreNote) -> RestoreNote | None:

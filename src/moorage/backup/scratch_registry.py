@@ -5,11 +5,9 @@ import hashlib
 import http.client
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from moorage.backup.backup_folder import BackupRefused
+from moorage.backup.scratch_folders import scratch_folder
 
+_BEGINNING = "from moorage.server.errand import end_with; end_with({}); from moorage.cli import main; main()"
+"""``moorage``, which ends with the trial, also if that is killed."""
 _START_DEADLINE_S = 120.0
 _STOP_DEADLINE_S = 30.0
 _ANSWER_DEADLINE_S = 60.0
@@ -37,7 +38,9 @@ class ScratchRegistry:
 
     def __init__(self, root: Path, database: Mapping[str, object]) -> None:
         """Make it, over the storage in *root*, with that section ``database``."""
-        self._home = Path(tempfile.mkdtemp(prefix="moorage-verify-"))  # Short: a socket's path may have 100 bytes.
+        self._stack = contextlib.ExitStack()
+        # Not in the backup's folder: a socket's path may have 100 bytes.
+        self._home = self._stack.enter_context(scratch_folder("moorage-verify-"))
         self._socket = self._home / "socket"
         self._config = {
             "version": "0.1",
@@ -64,14 +67,22 @@ class ScratchRegistry:
         self._end()
 
     def manifest(self, repository: str, reference: str) -> tuple[int, bytes]:
-        """Return the status and the bytes of a manifest."""
-        with self._asked(f"/v2/{repository}/manifests/{reference}") as answer:
+        """Return the status and the bytes of a manifest.
+
+        Raises:
+            BackupRefused: the answer breaks off.
+        """
+        with self._read(f"/v2/{repository}/manifests/{reference}") as answer:
             return answer.status, answer.read(_MANIFEST_LIMIT_BYTES)
 
     def blob(self, repository: str, digest: str) -> tuple[int, str, int]:
-        """Return the status, the digest of what came and its length."""
+        """Return the status, the digest of what came and its length.
+
+        Raises:
+            BackupRefused: the answer breaks off.
+        """
         hasher, size_bytes = hashlib.new(digest.partition(":")[0]), 0
-        with self._asked(f"/v2/{repository}/blobs/{digest}") as answer:
+        with self._read(f"/v2/{repository}/blobs/{digest}") as answer:
             while chunk := answer.read(_CHUNK_BYTES):
                 hasher.update(chunk)
                 size_bytes += len(chunk)
@@ -84,7 +95,7 @@ class ScratchRegistry:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
         with (self._home / "log").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "moorage", "serve", str(config), "--workers", "1"],
+                [sys.executable, "-c", _BEGINNING.format(os.getpid()), "serve", str(config), "--workers", "1"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -106,6 +117,15 @@ class ScratchRegistry:
             return False
 
     @contextlib.contextmanager
+    def _read(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        try:
+            with self._asked(path) as answer:
+                yield answer
+        except (OSError, http.client.HTTPException) as exc:
+            msg = f"{path} cannot be pulled: {exc!r}"
+            raise BackupRefused(msg) from exc
+
+    @contextlib.contextmanager
     def _asked(self, path: str) -> Iterator[http.client.HTTPResponse]:
         connection = _SocketConnection(str(self._socket))
         try:
@@ -122,7 +142,7 @@ class ScratchRegistry:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._stack.close()
 
 
 class _SocketConnection(http.client.HTTPConnection):

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from moorage.atomic_writes import write_whole
-from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder, sync_folder
+from moorage.atomic_writes import sync_folder, write_whole
+from moorage.backup.backup_folder import BackupBlob, BackupRefused, make_folder
 from moorage.backup.backup_record import record_of
 from moorage.wiring.backup_sources import digest_of
 
@@ -132,6 +132,11 @@ def put_sqlite(source: Path, target: Path) -> None:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()
         os.fsync(writer.fileno())
+    try:
+        see_that_no_file_is_left(target)  # Again: of a large database it was a while ago.
+    except BackupRefused:
+        fresh.unlink()
+        raise
     fresh.replace(target)
     sync_folder(target.parent)
 

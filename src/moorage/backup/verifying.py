@@ -2,78 +2,44 @@
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import os
 import random
 import shutil
 import sqlite3
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
-from moorage.backup.backup_record import BackupRecord, HalfRecord
+from moorage.backup.backup_record import BackupRecord, HalfRecord, file_problems
 from moorage.backup.blob_copies import BLOB_BAR, blob_problem
 from moorage.backup.link_files import link_lines
 from moorage.backup.postgres_copies import load_tables, postgres_snapshot
-from moorage.backup.restoring import file_problems, put_registry
+from moorage.backup.restoring import put_registry
+from moorage.backup.same_registry import newest_of_each
 from moorage.backup.scratch_database import ScratchDatabase, as_configured, migrate_control
+from moorage.backup.scratch_folders import scratch_folder
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows
+from moorage.backup.trial_pulls import Puller
+from moorage.backup.trial_report import SampledTag, VerifyReport
 from moorage.gc.offline.offline_run import batched
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
 from moorage.oci.digests import Hasher
-from moorage.oci.mediatypes import is_listed_manifest
 from moorage.sql.database_place import PostgresSettings
 from moorage.storage import paths
 from moorage.wiring.backup_sources import digest_of, folder_as_storage
-from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 SAMPLE = 20
 """Images that are pulled."""
-_DEPTH = 4
-_CHILDREN = 50
 _TAGS = """
     SELECT r.path, t.name, m.digest FROM tags t
     JOIN manifests m ON m.id = t.manifest_id JOIN repositories r ON r.id = t.repository_id
     ORDER BY random() LIMIT ?"""
 _PAYLOADS = "SELECT r.path, m.digest, m.payload FROM manifests m JOIN repositories r ON r.id = m.repository_id"
-
-
-class SampledTag(NamedTuple):
-    """A tag of the backup, and what it points to."""
-
-    repository: str
-    tag: str
-    digest: str
-
-
-@dataclass(slots=True, kw_only=True)
-class VerifyReport:
-    """Findings of a trial."""
-
-    backup: str
-    seconds: float = 0.0
-    files: int = 0
-    blobs: int = 0
-    hashed_bytes: int = 0
-    hashing_s: float = 0.0
-    manifests: int = 0
-    images: int = 0
-    pulled_blobs: int = 0
-    pulled_bytes: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    """Notes on what could not be tried, and why."""
-    problems: Noted[str] = field(default_factory=Noted)
 
 
 def verify(
@@ -96,7 +62,6 @@ def verify(
         server: PostgreSQL, for tables that were PostgreSQL's; None: such tables are compared by digest only.
 
     Raises:
-        OSError: there is no room for the scratch place.
         DatabaseUnavailable, BackupRefused: there is no database for the trial on *server*.
     """
     began = time.monotonic()
@@ -105,6 +70,9 @@ def verify(
     damaged = file_problems(one, record)
     for problem in damaged:
         report.problems.add(problem)
+    others = [each.path.name for name, (each, _) in newest_of_each(folder).items() if name != record.identity]
+    if others and record.identity:
+        report.notes.append(f"backups of another registry in this folder; --backup {others[0]} is the newest of them")
     for problem in record.problems:
         report.problems.add(f"when the backup was made: {problem}")
     if record.blobs.are_copied:
@@ -115,10 +83,13 @@ def verify(
         report.notes.append("as files of it are damaged, it was not restored")
     else:
         _try_databases(one, record, report, has_server=server is not None)
-        if server is not None:
-            _try_postgres(folder, one, record, report=report, sample=sample, server=server)
-        if record.blobs.are_copied and sample and record.registry.kind != "postgresql":
-            _try_images(folder, one, record, report=report, sample=sample)
+        try:
+            if server is not None:
+                _try_postgres(folder, one, record, report=report, sample=sample, server=server)
+            if record.blobs.are_copied and sample and record.registry.kind != "postgresql":
+                _try_images(folder, one, record, report=report, sample=sample)
+        except OSError as exc:  # What was found until then may have taken hours.
+            report.problems.add(f"it could not be tried any further: {exc}")
     report.seconds = round(time.monotonic() - began, 3)
     return report
 
@@ -220,9 +191,10 @@ def _try_postgres(
 
 @contextlib.contextmanager
 def _scratch_folder(folder: BackupFolder) -> Iterator[Path]:
-    """A folder beside the blobs, so that a link in place of a copy is enough."""
-    with tempfile.TemporaryDirectory(prefix=".verify-", dir=folder.path) as scratch:
-        yield Path(scratch)
+    """A folder beside the blobs, if that can be written: a database may be large, and needs room there."""
+    within = folder.path if os.access(folder.path, os.W_OK) else None
+    with scratch_folder(".verify-", within=within) as scratch:
+        yield scratch
 
 
 @contextlib.contextmanager
@@ -256,9 +228,10 @@ async def _read_postgres(settings: PostgresSettings, sample: int, report: Verify
 
 def _pull(folder: BackupFolder, over: ScratchRegistry, tags: Sequence[SampledTag], report: VerifyReport) -> None:
     with _refusals_in(report), over as registry:
-        puller = _Puller(registry, folder, report)
+        puller = Puller(registry, folder, report)
         for tag in tags:
-            puller.pull(tag)
+            with _refusals_in(report):
+                puller.pull(tag)
 
 
 def _hash_manifests(path: Path, report: VerifyReport) -> None:
@@ -285,11 +258,18 @@ def _linked_blobs(folder: BackupFolder, one: OneBackup, scratch: Path) -> Path:
         if not source.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.hardlink_to(source)
-        except OSError:  # A file system without such links.
-            shutil.copyfile(source, target)
+        _link(source, target)
     return root
+
+
+def _link(source: Path, target: Path) -> None:
+    """Have a file in two places, in a way that takes no room if the file systems know one."""
+    with contextlib.suppress(OSError):
+        return target.hardlink_to(source)
+    with contextlib.suppress(OSError):
+        return target.symlink_to(source.absolute())
+    shutil.copyfile(source, target)
+    return None
 
 
 def _tags_of_sqlite(path: Path, sample: int) -> Sequence[SampledTag]:
@@ -313,82 +293,3 @@ def _tags_of_links(links: Path, sample: int) -> Sequence[SampledTag]:
         elif (place := chance.randrange(seen)) < sample:
             found[place] = each
     return found
-
-
-class _Puller:
-    """Pulls images as a client does, and compares what comes with its digests."""
-
-    def __init__(self, registry: ScratchRegistry, folder: BackupFolder, report: VerifyReport) -> None:
-        self._registry = registry
-        self._folder = folder
-        self._report = report
-
-    def pull(self, tag: SampledTag) -> None:
-        """Pull what a tag points to."""
-        self._report.images += 1
-        self._manifest(tag.repository, tag.tag, tag.digest, depth=_DEPTH)
-
-    def _manifest(self, repository: str, reference: str, digest: str, *, depth: int) -> None:
-        status, body = self._registry.manifest(repository, reference)
-        name = f"{repository}:{reference}" if reference != digest else f"{repository}@{digest}"
-        if status == HTTPStatus.NOT_FOUND and reference == digest:  # An index may list what nobody has pushed.
-            return
-        if status != HTTPStatus.OK:
-            self._report.problems.add(f"{name} cannot be pulled: status {status}")
-            return
-        if _sum_of(body, digest) != digest:
-            self._report.problems.add(f"{name} is damaged: its manifest is not {digest}")
-            return
-        document = json.loads(body)
-        if not isinstance(document, dict):
-            return
-        for blob in _blobs_in(document):
-            self._blob(repository, blob)
-        for child in _digests(_listed(document, are_manifests=True))[:_CHILDREN]:
-            if depth:
-                self._manifest(repository, child, child, depth=depth - 1)
-
-    def _blob(self, repository: str, digest: str) -> None:
-        status, found, size_bytes = self._registry.blob(repository, digest)
-        if status == HTTPStatus.NOT_FOUND and not self._is_kept(digest):  # It is elsewhere, or was lost before.
-            return
-        self._report.pulled_blobs += 1
-        self._report.pulled_bytes += size_bytes
-        if status != HTTPStatus.OK or found != digest:
-            self._report.problems.add(
-                f"{repository}@{digest} cannot be pulled: status {status}, {size_bytes} bytes of {found}"
-            )
-
-    def _is_kept(self, digest: str) -> bool:
-        try:
-            return self._folder.blob(BackupBlob.of_line(json.dumps([digest, 0, False])).digest).exists()
-        except BackupRefused:
-            return False
-
-
-def _sum_of(body: bytes, digest: str) -> str:
-    algorithm = digest.partition(":")[0]
-    return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
-
-
-def _blobs_in(document: Mapping[str, Any]) -> Iterator[str]:
-    config = document.get("config")
-    yield from _digests([config] if config else [])
-    yield from _digests(document.get("layers"))
-    yield from _digests(_listed(document, are_manifests=False))
-
-
-def _listed(document: Mapping[str, Any], *, are_manifests: bool) -> Sequence[object]:
-    """List the manifests in an index, or its blobs, as a build cache has them."""
-    entries = document.get("manifests")
-    return [
-        one
-        for one in (entries if isinstance(entries, list) else ())
-        if isinstance(one, dict) and is_listed_manifest(one.get("mediaType")) == are_manifests
-    ]
-
-
-def _digests(descriptors: object) -> list[str]:
-    if not isinstance(descriptors, list):
-        return []
-    return [str(each["digest"]) for each in descriptors if isinstance(each, dict) and each.get("digest")]

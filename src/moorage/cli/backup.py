@@ -18,7 +18,7 @@ from moorage.work.noted import Noted
 
 if TYPE_CHECKING:
     from moorage.backup.backing_up import MadeBackup
-    from moorage.backup.verifying import VerifyReport
+    from moorage.backup.trial_report import VerifyReport
 
 WHOLE, WITH_PROBLEMS, NOT_DONE = 0, 1, 2
 """Statuses."""
@@ -73,6 +73,9 @@ def make(
             show_default=False,
         ),
     ] = None,
+    another_registry: Annotated[
+        bool, typer.Option("--another-registry", help="Though the folder has backups of another registry.")
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Copy databases, keys, configuration and blobs while everything runs; blobs that are there are not copied again.
@@ -88,7 +91,13 @@ def make(
         places = read_places(config, control, data=data)
         with Bars() as bars:
             return asyncio.run(
-                make_backup(places, BackupFolder(folder.absolute()), with_blobs=with_blobs, reports=bars)
+                make_backup(
+                    places,
+                    BackupFolder(folder.absolute()),
+                    with_blobs=with_blobs,
+                    reports=bars,
+                    may_be_another=another_registry,
+                )
             )
 
     made = said(run)
@@ -122,7 +131,7 @@ def verify(
     from moorage.backup.backup_folder import BackupFolder, BackupRefused  # noqa: PLC0415 - as above
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
     from moorage.backup.places import scratch_server  # noqa: PLC0415 - as above
-    from moorage.backup.verifying import VerifyReport  # noqa: PLC0415 - as above
+    from moorage.backup.trial_report import VerifyReport  # noqa: PLC0415 - as above
     from moorage.backup.verifying import verify as try_out  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
 

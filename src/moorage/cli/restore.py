@@ -45,9 +45,10 @@ def restore(
     """
     from moorage.backup.backup_folder import BackupFolder  # noqa: PLC0415 - other commands need not wait for its imports
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
+    from moorage.backup.files_back import end_files, put_files_back  # noqa: PLC0415 - as above
     from moorage.backup.places import read_targets  # noqa: PLC0415 - as above
-    from moorage.backup.restoring import end_files, put_files_back  # noqa: PLC0415 - as above
     from moorage.backup.restoring import restore as bring_back  # noqa: PLC0415 - as above
+    from moorage.backup.same_registry import see_that_it_is_clear_which  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
 
     if (to is None) == (into is None):
@@ -56,6 +57,8 @@ def restore(
 
     def run() -> "Restored":
         all_of_them = BackupFolder(folder.absolute())
+        if not backup:
+            see_that_it_is_clear_which(all_of_them)
         one = all_of_them.chosen(backup)
         record = read_record(one.record)
         places = read_targets(to, control) if to is not None else put_files_back(one, record, into or Path())

@@ -1,4 +1,4 @@
-"""Announcements that keep ``moorage serve`` and offline garbage collection apart: see ``storage/presence.py``."""
+"""Announcements that keep ``moorage serve`` apart from collections and restores: see ``storage/presence.py``."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from moorage.config import Config
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.presence import Activity, Announcement, HeldFile, announce, others_at_work
+from moorage.storage.restore_note import refusal_by_restore
 from moorage.telemetry import get_log
 from moorage.wiring.storage import capabilities_of, storage_driver
 
@@ -23,7 +24,8 @@ def announced(config: Config) -> Iterator[HeldFile | None]:
     None is yielded where there is none, as nothing has to be kept out or each worker does so itself.
 
     Raises:
-        ConfigurationError: a collection is under way, which a push could lose its blobs to, or may be or begin unseen.
+        ConfigurationError: a collection is under way, which a push could lose its blobs to, or may be or begin unseen;
+            or a restore has begun.
     """
     found = capabilities_of(config)
     if config.storage.maintenance.readonly.enabled or Capability.SHARED not in found:
@@ -51,6 +53,7 @@ async def _announce(storage: StorageDriver) -> Announcement | None:
         return None
     try:
         await _refuse_collectors(storage)
+        await _refuse_restore(storage)  # Again: it may have begun before we could be seen.
     except BaseException:
         await _end(announcement)
         raise
@@ -87,6 +90,12 @@ async def _refuse_collectors(storage: StorageDriver) -> None:
             f"ended, or {_READ_ONLY}"
         )
         raise ConfigurationError([Mistake("storage", message)])
+
+
+async def _refuse_restore(storage: StorageDriver) -> None:
+    refusal = await refusal_by_restore(storage)
+    if refusal:
+        raise ConfigurationError([Mistake("storage", refusal)])
 
 
 async def _refuse_collectors_of(storage: StorageDriver) -> None:

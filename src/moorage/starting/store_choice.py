@@ -5,7 +5,6 @@ Decided once, before there are workers. What each refusal means to a person, and
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from moorage.sql.database_place import DatabasePlace, needed_database
 from moorage.starting.misplaced import refuse_misplaced
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
-from moorage.storage.locks import Lock, Locks
+from moorage.storage.locks import ENFORCEMENT_VARIABLE, Lock, Locks
 from moorage.storage.presence import Activity, others_at_work
 from moorage.storage.remote.remote_driver import RemoteDriver
 from moorage.storage.restore_note import RestoreNote
@@ -32,8 +31,6 @@ from moorage.telemetry import get_log
 from moorage.wiring.storage import local_folder, storage_driver
 from moorage.wiring.stores import DatabaseStore, LayoutStore, Store
 from moorage.work.text_pipe import TextPipe
-
-ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 
 _log = get_log("serve")
 
@@ -78,7 +75,7 @@ async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None, beg
     try:
         if isinstance(storage, RemoteDriver):
             await storage.examine(can_write=not config.storage.maintenance.readonly.enabled)
-        if _enforces():
+        if locks.are_enforced():
             await refuse_misplaced(storage, config.storage.name)
         return await Choosing(
             storage=storage,
@@ -86,15 +83,11 @@ async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None, beg
             prepare=prepare,
             inspect=inspect,
             begin_adoption=begin_adoption,
-            enforces=_enforces(),
+            enforces=locks.are_enforced(),
             usual_sqlite=_usual_sqlite(config),
         ).store()
     finally:
         await storage.close()
-
-
-def _enforces() -> bool:
-    return os.environ.get(ENFORCEMENT_VARIABLE) != "false"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

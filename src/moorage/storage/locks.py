@@ -6,12 +6,15 @@ least one sees the other. No start takes a lock back: a third process may have r
 Source: GitLab ``registry/storage/locks.go``; features IMP-019 to IMP-023.
 """
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+
+ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 
 _CONTENT = b'{"version":1}'
 
@@ -36,6 +39,11 @@ class Locks:
 
     filesystem: bool
     database: bool
+
+
+def are_enforced() -> bool:
+    """Return True if what storage says of itself keeps a registry from starting; if not, it is only warned."""
+    return os.environ.get(ENFORCEMENT_VARIABLE) != "false"
 
 
 async def read(storage: StorageDriver) -> Locks:

@@ -7,7 +7,7 @@ and passes for whole; so nothing is served, collected, copied or taken over from
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from moorage.storage import paths
+from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.json_notes import read_note, write_note
 
@@ -51,3 +51,16 @@ class RestoreNote:
             f"a restore{which} onto this storage was not finished ({paths.RESTORE.lstrip('/')}), so that a part of the "
             "images is missing: give the same 'moorage restore' again, which goes on, or empty the storage"
         )
+
+
+async def refusal_by_restore(storage: StorageDriver) -> str:
+    """Return the refusal for a registry that others can see by now; empty: there is no restore in its way.
+
+    A restore writes its note first and looks for others then; who serves is seen first and looks for the note then. So
+    of two that begin at once, at least one sees the other.
+
+    Raises:
+        StorageUnavailable: that cannot be found out.
+    """
+    note = await RestoreNote.read(storage) if locks.are_enforced() else None
+    return "" if note is None else note.said

@@ -10,6 +10,7 @@ from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.lease_files import RENEWAL_S, LeaseTimes
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
+from moorage.storage.restore_note import refusal_by_restore
 from moorage.telemetry import get_log
 from moorage.work.alongside import alongside
 
@@ -26,7 +27,7 @@ async def shown_at_work(
     deletions go on, and the lease is tried for again and again.
 
     Raises:
-        StorageFull, StorageUnavailable: storage cannot be told, or garbage is being collected there.
+        StorageFull, StorageUnavailable: storage cannot be told, garbage is being collected, or a restore has begun.
     """
     if Capability.SHARED not in storage.capabilities or keeps_files(storage):
         yield
@@ -44,12 +45,19 @@ async def shown_at_work(
             yield
             return
         stack.push_async_callback(lease.close)
-        collectors = await others_at_work(storage, Activity.COLLECTING)
-        if collectors:
-            msg = f"garbage is being collected in this storage by {', '.join(map(str, collectors))}"
-            raise StorageUnavailable(msg)
+        refusal = await _refusal(storage)
+        if refusal:
+            raise StorageUnavailable(refusal)
         await stack.enter_async_context(alongside(partial(_watch, lease, on_loss)))
         yield
+
+
+async def _refusal(storage: StorageDriver) -> str:
+    """Return what keeps a worker from serving that others can see by now; empty: nothing."""
+    collectors = await others_at_work(storage, Activity.COLLECTING)
+    if collectors:
+        return f"garbage is being collected in this storage by {', '.join(map(str, collectors))}"
+    return await refusal_by_restore(storage)
 
 
 async def _watch(lease: Announcement, on_loss: Callable[[], None]) -> None:
@@ -75,11 +83,11 @@ async def _take_pushes_later(
 
 
 async def _announce_alone(storage: StorageDriver, times: LeaseTimes) -> Announcement | None:
-    """Take a lease, unless a collection is under way that may have begun without seeing us."""
+    """Take a lease, unless a collection or a restore is under way that may have begun without seeing us."""
     lease = await announce(storage, Activity.WRITING, times=times)
     is_alone = False
     try:
-        is_alone = not await others_at_work(storage, Activity.COLLECTING)
+        is_alone = not await _refusal(storage)
     finally:
         if not is_alone:
             await lease.close()

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from moorage.metadata.sql.database_name import name_of as name_of
 from moorage.metadata.sql.identity import half_of as half_of
 from moorage.metadata.sql.identity import has_images as has_images
 from moorage.metadata.sql.new_blobs import SqlNewBlobs as SqlNewBlobs

@@ -22,7 +22,8 @@ from moorage.backup.garbage_hold import claims_ended, garbage_held
 from moorage.backup.link_files import LinkFilesOut, link_lines
 from moorage.backup.places import read_places, read_targets
 from moorage.backup.restoring import restore
-from moorage.backup.verifying import VerifyReport, verify
+from moorage.backup.trial_report import VerifyReport
+from moorage.backup.verifying import verify
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.metadata.schema.schema_version import migrate_sqlite

@@ -8,7 +8,7 @@ import pytest
 from moorage.backup.backing_up import MadeBackup
 from moorage.backup.backup_folder import BackupFolder, BackupRefused
 from moorage.backup.backup_record import BackupRecord, read_record, record_of, write_record
-from moorage.backup.restoring import put_files_back
+from moorage.backup.files_back import put_files_back
 from unit.backup.test_backups import Site, backups, make, site
 
 __all__ = ["backups", "site"]

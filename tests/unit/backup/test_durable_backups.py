@@ -1,7 +1,9 @@
 """Every name of a backup is durable before the backup has its own: a power cut takes nothing out of what is whole."""
 
 import asyncio
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 
 from moorage.backup.backup_folder import BackupFolder
 from moorage.backup.backup_record import record_files
-from moorage.backup.restoring import end_files, put_files_back, restore
-from unit.backup.test_backups import NOBODY, Site, backups, make, site, store
+from moorage.backup.files_back import end_files, put_files_back
+from moorage.backup.places import read_targets
+from moorage.backup.restoring import restore
+from unit.backup.test_backups import NOBODY, Site, backups, make, site, store, write_config
 
 __all__ = ["backups", "site", "store"]
 
@@ -61,3 +65,19 @@ def test_each_folder_that_a_restore_makes_is_synced_and_has_its_name_synced(
     found = [name for number, name in folders_of(tmp_path / "new") if number not in synced and "lockfiles" not in name]
     assert found == []
     assert tmp_path.stat().st_ino in synced
+
+
+def test_a_file_system_that_cannot_sync_folders_takes_backups_and_what_they_bring_back(
+    *, site: Site, backups: BackupFolder, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def as_on_cifs(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", as_on_cifs)
+    made, config = make(site, backups), write_config(tmp_path / "after", store)
+    done = asyncio.run(restore(backups, made.backup, read_targets(config, None), record=made.record, reports=NOBODY))
+    assert (done.blobs, done.problems.first) == (made.record.blobs.count, [])

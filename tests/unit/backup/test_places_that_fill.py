@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import sqlite3
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -12,6 +14,7 @@ from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused
 from moorage.backup.blob_copies import BlobsBack
 from moorage.backup.places import read_targets
 from moorage.backup.restoring import Restored, restore
+from moorage.backup.sqlite_copies import put_sqlite
 from unit.backup.test_backups import NOBODY, write_config
 from unit.backup.test_one_moment import SECRET, backed_up, done, folder
 
@@ -61,3 +64,20 @@ def test_what_has_come_meanwhile_is_not_written_over(
     brought_back()
     assert done(after / "control.db", "SELECT path FROM namespaces_takenpath") == ["old"]
     assert done(after / "moorage.db", "SELECT path FROM repositories") == ["old"]
+
+
+def test_what_comes_while_a_database_is_copied_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target, copy = tmp_path / "backup.db", tmp_path / "control.db", shutil.copyfileobj
+    done(source, "CREATE TABLE ours (name)")
+
+    def copied(reader: BinaryIO, writer: BinaryIO, length: int) -> None:
+        done(target, "CREATE TABLE others (name)", "INSERT INTO others VALUES ('ada')")
+        copy(reader, writer, length)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    with pytest.raises(BackupRefused, match=r"control\.db is not empty"):
+        put_sqlite(source, target)
+    assert done(target, "SELECT name FROM others") == ["ada"]
+    assert sorted(tmp_path.iterdir()) == [source, target]

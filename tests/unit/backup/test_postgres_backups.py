@@ -90,6 +90,7 @@ def test_both_databases_come_back_with_all_their_rows(tmp_path: Path, postgres: 
     assert restored.returncode == 0, restored.stderr
     again = backed_up(after, BackupFolder(tmp_path / "again")).record
     assert (again.registry, again.control) == (made.record.registry, made.record.control)
+    assert again.identity == made.record.identity != ""
     with served(after.parent) as client:
         assert all(pulled(client, image) for image in images)
         pushed = push_image(client, APP, "new")  # Sequences go on behind the rows.

@@ -86,3 +86,16 @@ def test_a_blob_that_a_trial_found_damaged_is_copied_again_by_the_next_backup(
     assert second.record.blobs.copied == 1
     assert tried(second, backups).problems.first == []
     assert tried(first, backups).problems.first == []
+
+
+@pytest.mark.parametrize("name", ["partial", "unfinished"])
+def test_a_folder_of_somebody_else_that_has_one_of_our_names_is_not_emptied(
+    site: Site, backups: BackupFolder, name: str
+) -> None:
+    theirs = backups.path / name / "work"
+    theirs.mkdir(parents=True)
+    with pytest.raises(BackupRefused, match=f"has {name}, which no backup has made; name a folder of its own"):
+        make(site, backups)
+    assert theirs.is_dir()
+    (backups.path / name).rename(backups.path / "lost+found")
+    assert make(site, backups).record.problems == []

@@ -12,7 +12,7 @@ CUT_S = 0.5
 _TICK_S = 0.05
 
 _TURNS = 3
-"""Turns of the event loop until it has taken the connections that wait, told their protocols, and read what they say."""
+"""Turns of the event loop until it has taken the connections that wait, and read what they say."""
 
 _FIRST_S = 2.0
 """Seconds in which a client that has just connected may send its request, after the end has begun.

@@ -79,7 +79,7 @@ async def connected(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader,
     """A connection that the server has taken."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     try:
-        while not served.connections.connections:
+        while not served.connections.connections:  # noqa: ASYNC110 - a server raises no event
             await asyncio.sleep(0.001)
         yield reader, writer
     finally:
@@ -151,7 +151,7 @@ async def test_a_connection_that_the_server_has_not_taken_yet_is_still_answered(
 
 @on_uvloop
 async def test_a_client_that_connects_and_says_nothing_holds_up_no_drain_for_long() -> None:
-    async with serving() as served, connected(served) as (reader, writer):
+    async with serving() as served, connected(served) as (reader, _):
         async with asyncio.timeout(DEADLINE_S / 2):
             await served.drain(PATIENCE * 100)
         assert await reader.read() == b""
@@ -159,7 +159,7 @@ async def test_a_client_that_connects_and_says_nothing_holds_up_no_drain_for_lon
 
 @on_uvloop
 async def test_without_patience_nobody_new_is_waited_for() -> None:
-    async with serving() as served, connected(served) as (reader, writer):
+    async with serving() as served, connected(served) as (reader, _):
         await served.drain(timedelta(0))
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
@@ -190,7 +190,7 @@ def read_slowly(client: socket.socket) -> int:
 
 
 @pytest.mark.parametrize("has_tls", [False, True])
-def test_a_drain_waits_until_a_slow_client_has_taken_its_answer(has_tls: bool, authority: Authority) -> None:
+def test_a_drain_waits_until_a_slow_client_has_taken_its_answer(*, has_tls: bool, authority: Authority) -> None:
     pair = authority.certify("server", "127.0.0.1")
     begin = FileTLS(Terms(path="http.tls"), pair.certificate, pair.key).begin if has_tls else None
 
@@ -198,7 +198,7 @@ def test_a_drain_waits_until_a_slow_client_has_taken_its_answer(has_tls: bool, a
         async with serving(begin) as served:
             client = await asyncio.to_thread(connect, served.port, authority.trusted() if has_tls else None)
             client.sendall(HEAD % b"large")
-            while not any(one.writing_paused for one in served.connections.connections):
+            while not any(one.writing_paused for one in served.connections.connections):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.001)
             reading = asyncio.create_task(asyncio.to_thread(read_slowly, client))
             (connection,) = served.connections.connections

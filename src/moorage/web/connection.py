@@ -342,10 +342,10 @@ class ConnectionServer(Server):
         """The connections there are."""
         return cast("list[Connection]", super().connections)
 
-    def retire(self, *, awaits_first: bool = False) -> int:
+    def retire(self, *, quiet_s: float = 0.0) -> int:
         """Have every connection take no more requests; return how many are still needed: see :meth:`Turns.retire`."""
-        shaking = sum(encrypted.is_shaking for encrypted in self._encrypted) if awaits_first else 0
-        return shaking + sum(connection.retire(awaits_first=awaits_first) for connection in self.connections)
+        shaking = sum(encrypted.is_shaking for encrypted in self._encrypted) if quiet_s else 0
+        return shaking + sum(connection.retire(quiet_s=quiet_s) for connection in self.connections)
 
     def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
         """Return the protocol of the connection that just came in."""

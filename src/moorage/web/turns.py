@@ -116,10 +116,11 @@ class Turns(RequestHandler):
             self._resume_reading_if_drained()
         return await self._answer(message, body)
 
-    def retire(self, *, awaits_first: bool) -> bool:
-        """Take no more requests than have begun; return whether one has, or an answer is on its way to the client.
+    def retire(self, *, quiet_s: float = 0.0) -> bool:
+        """Take no more than one request; return whether one has begun or may come, or an answer is on its way.
 
-        *awaits_first*: the first request of a client, or one of whose head a part has come, may still come.
+        *quiet_s*: one may come of a client that was here less than so many seconds ago, as it has not been told to ask
+        elsewhere, and one of whose head a part has come; 0: none may.
         """
         self.is_retired = True
         if self.transport is None:
@@ -128,7 +129,8 @@ class Turns(RequestHandler):
             return True  # Who closes the connection now would not know when it has gone.
         if self.transport.is_closing():
             return False
-        if not self._is_idle or (awaits_first and (self._head_bytes or not self._request_count)):
+        idle_s = self._loop.time() - (self._next_keepalive_close_time - self._keepalive_timeout)
+        if not self._is_idle or (quiet_s and (self._head_bytes or idle_s < quiet_s)):
             return True
         self.force_close()
         return False

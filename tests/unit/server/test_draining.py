@@ -138,15 +138,49 @@ async def test_the_first_request_of_a_client_that_has_just_connected_is_still_an
 
 
 @on_uvloop
-async def test_a_connection_that_the_server_has_not_taken_yet_is_still_answered() -> None:
+async def test_connections_that_the_server_has_not_taken_yet_are_still_answered() -> None:
     async with serving() as served:
-        with socket.create_connection(("127.0.0.1", served.port)) as client:
-            client.sendall(HEAD % b"now")
-            client.setblocking(False)
-            await drain(
-                served.listening, served.connections, PATIENCE, cut=served.cut
-            )  # Without a turn of the loop in between.
-            assert (await asyncio.get_running_loop().sock_recv(client, 100)).startswith(b"HTTP/1.1 200 ")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port))) for _ in range(50)]
+            for client in clients:
+                client.sendall(HEAD % b"now")
+                client.setblocking(False)
+            # Without a turn of the loop in between.
+            await drain(served.listening, served.connections, PATIENCE, cut=served.cut)
+            for client in clients:
+                answer = await asyncio.get_running_loop().sock_recv(client, 1000)
+                assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@on_uvloop
+async def test_a_client_that_was_answered_a_moment_ago_is_told_with_its_next_answer_that_the_connection_ends() -> None:
+    """It may have sent its next request already, and a push cannot be sent again by itself."""
+    async with serving() as served, connected(served) as (reader, writer):
+        writer.write(HEAD % b"now")
+        assert b"Connection: close" not in await reader.readuntil(b"<answered>")
+        draining = served.drain()
+        await asyncio.sleep(0.2)
+        writer.write(HEAD % b"again")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close" in answer
+        await draining
+
+
+@on_uvloop
+async def test_a_connection_that_has_been_idle_for_a_while_is_closed_at_once() -> None:
+    async with serving() as served, connected(served) as (reader, writer):
+        writer.write(HEAD % b"now")
+        await reader.readuntil(b"<answered>")
+        await asyncio.sleep(2.5)
+        async with connected(served) as (_, busy):
+            busy.write(HEAD % b"later")
+            await served.waits.wait()
+            draining = served.drain()
+            assert await reader.read() == b""
+            assert not draining.done()
+            served.gate.set()
+            await draining
 
 
 @on_uvloop

@@ -262,8 +262,8 @@ class RouteUnknown(Refused):
 class MethodNotAllowed(Refused):
     """The path does not have this method, or the configuration switched it off."""
 
-    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, allowed: Sequence[str], **detail: object) -> None:
+        super().__init__(message, **detail)
         self.allowed = tuple(allowed)
 
 

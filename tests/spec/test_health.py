@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -129,6 +130,33 @@ def test_a_read_only_registry_is_ready_for_pulls_only(configured: Configured) ->
     node = start(configured, "", storage="maintenance: {readonly: {enabled: true}}")
     assert node.ask("/debug/health/ready") == (200, {})
     assert node.ask("/debug/health/ready/push") == (503, {"readonly": "the registry is read-only for maintenance"})
+
+
+@pytest.mark.parametrize("database", ["", "database: {enabled: false}\n"])
+def test_the_health_of_a_read_only_registry_is_found_out_without_a_write(configured: Configured, database: str) -> None:
+    node = start(configured, database, storage="maintenance: {readonly: {enabled: true}}")
+    data = node.daemon.data
+    before = data.stat().st_mtime_ns
+    assert node.ask("/debug/health") == (200, {})
+    assert data.stat().st_mtime_ns == before
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("database", ["{enabled: true, sqlite: '%s'}", "{enabled: false}"])
+def test_a_read_only_registry_whose_volume_is_away_says_so(
+    configured: Configured, database: str, tmp_path: Path
+) -> None:
+    section = database % (tmp_path / "moorage.db") if "%s" in database else database
+    node = start(configured, f"database: {section}\n", storage="maintenance: {readonly: {enabled: true}}")
+    away = node.daemon.data.with_name("away")
+    node.daemon.data.rename(away)
+    node.daemon.data.mkdir()
+    while node.ask("/debug/health/ready")[0] != 503:
+        time.sleep(0.1)
+    node.daemon.data.rmdir()
+    away.rename(node.daemon.data)
+    while node.ask("/debug/health/ready")[0] != 200:
+        time.sleep(0.1)
 
 
 @pytest.mark.timeout(60)

@@ -11,6 +11,18 @@ MOORAGE = current()
 _configuration = MOORAGE.configuration
 
 
+_PATIENCE = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""Seconds, and for the second milliseconds, after which a server that is silent counts as away: each thread that waits
+for it answers nobody. A machine that went without a word would be waited for by the system's own measure, a quarter of
+an hour. How long a query takes has no bound by it. Source: libpq, "Parameter Key Words"."""
+
+
 def _databases() -> dict[str, dict[str, Any]]:
     database = _configuration.database
     if database.host:
@@ -25,9 +37,12 @@ def _databases() -> dict[str, dict[str, Any]]:
                 "CONN_MAX_AGE": None,
                 "CONN_HEALTH_CHECKS": True,
                 "OPTIONS": {
-                    key: value
-                    for key, value in (("sslmode", database.sslmode), ("sslrootcert", database.sslrootcert))
-                    if value
+                    **_PATIENCE,
+                    **{
+                        key: value
+                        for key, value in (("sslmode", database.sslmode), ("sslrootcert", database.sslrootcert))
+                        if value
+                    },
                 },
             }
         }

@@ -31,6 +31,9 @@ from moorage.web.responses import SAFE_HEADERS, SANDBOX, Response
 
 _NAMING = frozenset({"POST", "PUT", "PATCH"})
 """Methods by which a repository could come to be: its name has to be inside the grammar of today."""
+READ_ONLY = "the registry is read-only for maintenance"
+READ_ONLY_REASON = "readonly"
+"""The ``reason`` in the detail of a refusal for it, by which programs know that it ends."""
 _SLASHES = re.compile("/{2,}")
 _TOLD_LIMIT = 10_000
 _TOLD_AGE = timedelta(minutes=1)
@@ -49,7 +52,7 @@ class ApplicationRules:
     def why_off(self, operation: Operation) -> str:
         """Return why an operation is switched off; empty: it is not."""
         if self.read_only and operation.is_write:
-            return "the registry is read-only for maintenance"
+            return READ_ONLY
         if operation.deletes and not self.can_delete:
             return "deleting is switched off (storage.delete.enabled)"
         return ""
@@ -232,7 +235,8 @@ class App(WebApplication[Call]):
         if method not in place.on:
             why = place.off.get(method)
             msg = f"{method[:20]} is not possible here{f': {why}' if why else ''}"
-            raise MethodNotAllowed(msg, allowed=place.allowed)
+            detail = {"reason": READ_ONLY_REASON} if why == READ_ONLY else {}
+            raise MethodNotAllowed(msg, allowed=place.allowed, **detail)
         call.repository, call.target, call.has_odd_name = route.name, route.target, route.is_odd
         if route.is_odd and method in _NAMING:
             RepositoryName.parse(call.name.text)  # Says what is wrong with it.

@@ -76,7 +76,7 @@ class DebugApp:
             case "/debug/health/live":
                 return _told(False, {})
             case "/debug/health/ready" | "/debug/health/ready/push":
-                why = self._health.unready(await self._health.ask(), for_pushes=path.endswith("/push"))
+                why = await self._health.unready(for_pushes=path.endswith("/push"))
                 return _told(bool(why), why)
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from moorage.core.damage import DamageFound
 from moorage.errors import BackendError, StorageFull
-from moorage.health.questions import Question
+from moorage.health.questions import Ask, Question
 from moorage.health.watch import HealthWatch
 from moorage.room import Room
 from moorage.sql.base import Database
@@ -34,7 +34,8 @@ class NodeHealth:
 class HealthReport:
     """Health of a node, as one of its workers sees it.
 
-    Storage and database are asked for each report, unless they are checked again and again anyway.
+    Storage and database are asked for each report, unless they are checked again and again anyway: at once, each with a
+    deadline, as a balancer does not wait for long.
     """
 
     def __init__(
@@ -43,21 +44,27 @@ class HealthReport:
         database: Database | None = None,
         *,
         watch: HealthWatch,
+        probe: Ask | None = None,
         room: Room | None = None,
         damage: Callable[[], Awaitable[DamageFound | None]] | None = None,
         is_read_only: bool = False,
+        deadline_s: float = _DEADLINE_S,
     ) -> None:
+        """*probe*: asks storage whether it can be used; None: its own one, which writes."""
         self._watch = watch
         self._storage_name = f"storagedriver_{storage.name}"
         self._room = room or Room({})
         self._damage = damage
+        self._damage_seen: DamageFound | None = None
+        self._damage_question = Question(self._look_for_damage)
         self._questions: dict[str, Question] = {}
         # A configuration that checks them itself says how often, and how many failures count.
         if self._storage_name not in watch.names:
-            self._questions[self._storage_name] = Question(storage.probe)
+            self._questions[self._storage_name] = Question(probe or storage.probe)
         if database is not None and DATABASE_CHECK not in watch.names:
             self._questions[f"database_{database.dialect}"] = Question(database.ping)
         self._is_read_only = is_read_only
+        self._deadline_s = deadline_s
         self._is_draining = False
         self._lock = asyncio.Lock()
         self._checked_at = float("-inf")
@@ -67,11 +74,12 @@ class HealthReport:
         """Say from now on that this worker takes no more requests."""
         self._is_draining = True
 
-    def unready(self, found: NodeHealth, *, for_pushes: bool) -> Mapping[str, str]:
+    async def unready(self, *, for_pushes: bool) -> Mapping[str, str]:
         """List the reasons to send no pulls, or no pushes, here; empty if there are none."""
-        why = dict(found.failed)
         if self._is_draining:
-            why["draining"] = "the node is stopping"
+            return {"draining": "the node is stopping"}  # Storage that hangs need not be waited for to say that.
+        found = await self.ask()
+        why = dict(found.failed)
         if for_pushes:
             why |= found.full
             if self._is_read_only:
@@ -89,16 +97,21 @@ class HealthReport:
     async def _look(self) -> NodeHealth:
         failed: dict[str, str] = {}
         full: dict[str, str] = {}
-        for name, question in self._questions.items():
+
+        async def put(name: str, question: Question) -> None:
             try:
-                await question.put(_DEADLINE_S)
+                await question.put(self._deadline_s)
             except StorageFull:
                 full[name] = _FULL
             except (BackendError, OSError, TimeoutError) as exc:
                 failed[name] = f"failed: {exc or 'no answer in time'}"
+
+        await asyncio.gather(*(put(name, question) for name, question in self._questions.items()))
+        if failed:  # A disk that hangs would hang the whole worker if it were asked for its room.
+            return NodeHealth(failed, full)
         if not full and self._is_full():
             full[self._storage_name] = _FULL
-        damage = None if failed or full else await self._damaged()
+        damage = None if full else await self._damaged()
         return NodeHealth(failed, full, {} if damage is None else {"blobs": str(damage)})
 
     def _is_full(self) -> bool:
@@ -109,13 +122,14 @@ class HealthReport:
         return False
 
     async def _damaged(self) -> DamageFound | None:
-        if self._damage is None:
-            return None
         try:
-            async with asyncio.timeout(_DEADLINE_S):
-                return await self._damage()
+            await self._damage_question.put(self._deadline_s)
         except (BackendError, TimeoutError):
             return None  # Whatever does not answer is asked above.
+        return self._damage_seen
+
+    async def _look_for_damage(self) -> None:
+        self._damage_seen = None if self._damage is None else await self._damage()
 
 
 DATABASE_CHECK = "database_connection"

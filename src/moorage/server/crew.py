@@ -98,6 +98,9 @@ class Crew:
         """Tell all to end, unless they are told and nobody listens any more; kill who has not when the time is over."""
         self.is_stopping = True
         _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=self.drain_time_s)
+        if self.unix_path:  # Not at the end: by then it may be the socket of the server that comes after this one.
+            with contextlib.suppress(OSError):
+                os.unlink(self.unix_path)  # noqa: PTH108 - one call
         if not is_told:
             for fileno in self.all_listeners:
                 os.close(fileno)
@@ -109,9 +112,6 @@ class Crew:
                 self._tell(signal.SIGKILL)  # A person at a terminal has lost patience.
             self.reap()
         self._tell(signal.SIGKILL)
-        if self.unix_path:
-            with contextlib.suppress(OSError):
-                os.unlink(self.unix_path)  # noqa: PTH108 - one call
 
     def _tell(self, name: signal.Signals) -> None:
         for place in self.places:

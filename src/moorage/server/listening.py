@@ -5,6 +5,7 @@ megabytes that nothing here uses.
 """
 
 import asyncio
+import select
 import socket
 
 from moorage.web.connection import ConnectionServer
@@ -20,11 +21,21 @@ class Listening:
         """Answer by *connections*."""
         self._connections = connections
         self._servers: list[asyncio.Server] = []
+        self._waiting = select.poll()
+        """Knows whether the system has connections that were not taken yet."""
 
     async def begin(self, listener: socket.socket) -> None:
         """Take connections from *listener* too."""
+        self._waiting.register(listener, select.POLLIN)
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._connections, sock=listener, backlog=_BACKLOG))
+
+    async def take_waiting(self, patience_s: float) -> None:
+        """Take the connections that wait, for at most so many seconds: those that are left when it stops are reset."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + patience_s
+        while self._waiting.poll(0) and loop.time() < ends_at:  # noqa: ASYNC110 - one is taken in each turn of the loop
+            await asyncio.sleep(0)
 
     def stop(self) -> None:
         """Take no more connections; those that are there go on."""

@@ -17,6 +17,7 @@ from aiohttp.web_request import BaseRequest
 from moorage.errors import BackendError
 from moorage.server.application import KEEPER, MakeApplication, ServerProcess
 from moorage.server.chores import housekeeping
+from moorage.server.draining import CUT_S, drain
 from moorage.server.listening import Listening
 from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
@@ -29,10 +30,6 @@ from moorage.work.alongside import alongside
 from moorage.work.loop import Loop, LoopPace, every
 
 _log = get_log("worker")
-
-_DRAIN_TICK_S = 0.05
-_CUT_S = 0.5
-"""Seconds that handlers get to let go of their files when their time is up."""
 
 _KEEPER_NICENESS = 10
 
@@ -96,8 +93,8 @@ async def _serve(setup: WorkerSetup) -> None:
         server = await _listening(connections, setup.listeners)
         if application.debug is not None:
             debug = await _listening(_speaking(application.debug, debug_tls), setup.debug_listeners)
-            stack.push_async_callback(debug.close, _CUT_S)
-        stack.push_async_callback(server.close, _CUT_S)
+            stack.push_async_callback(debug.close, CUT_S)
+        stack.push_async_callback(server.close, CUT_S)
         await stack.enter_async_context(housekeeping(application.upkeep))
         if setup.is_first and not settings.has_keeper:
             await stack.enter_async_context(housekeeping(application.chores))
@@ -114,7 +111,7 @@ async def _serve(setup: WorkerSetup) -> None:
         drains = await stop.wait()
         if application.on_drain is not None:
             application.on_drain()
-        await _drain(server, connections, settings.drain_time if drains else timedelta(0))
+        await drain(server, connections, settings.drain_time if drains else timedelta(0), cut=stop.cut)
     await _flush_once(application.flushes)
     await application.close()
 
@@ -135,6 +132,8 @@ class _StopSignal:
     """Waits to be told to stop, and knows whether there is time to finish."""
 
     def __init__(self, lifeline: int) -> None:
+        self.cut = asyncio.Event()
+        """Set when there is no time to finish any more, or never was."""
         self._told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._tell, True)
@@ -151,6 +150,8 @@ class _StopSignal:
         self._tell(False)
 
     def _tell(self, drains: bool) -> None:  # noqa: FBT001 - add_signal_handler passes it on
+        if not drains:
+            self.cut.set()
         if not self._told.done():
             self._told.set_result(drains)
 
@@ -159,17 +160,6 @@ class _StopSignal:
             asyncio.get_running_loop().remove_reader(lifeline)
             _log.error("the supervisor is gone; draining")
             self._tell(True)
-
-
-async def _drain(server: Listening, connections: ConnectionServer, patience: timedelta) -> None:
-    """Take no more connections, and give requests in flight *patience* to end; idle connections are closed."""
-    server.stop()
-    # Not aiohttp's own way: from the first moment it drops the rest of every body that is still coming in.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(patience.total_seconds()):
-            while connections.retire():  # noqa: ASYNC110 - there are as many ends as connections
-                await asyncio.sleep(_DRAIN_TICK_S)
-    await connections.shutdown(_CUT_S)
 
 
 def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> Loop:

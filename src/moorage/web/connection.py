@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple, cast
+from weakref import WeakSet
 
 from aiohttp import hdrs
 from aiohttp.http import RawRequestMessage
@@ -71,7 +72,6 @@ class Connection(Turns):
     __slots__ = (
         "_diverted",
         "_dropped_bytes",
-        "_head_bytes",
         "_is_between",
         "_receiving",
         "_server",
@@ -89,7 +89,6 @@ class Connection(Turns):
         """Begin."""
         self.on_lost = None
         self.is_half_closed = False
-        self._head_bytes = 0
         self._is_between = True
         """True if aiohttp's parser keeps nothing: what comes next is the beginning of a request."""
         self._diverted: DivertedBody | None = None
@@ -259,14 +258,6 @@ class Connection(Turns):
             return
         super().log_exception(*args, **fields)
 
-    def retire(self) -> bool:
-        """Take no more requests: close now, or after the one that is being answered; return whether there is one."""
-        if self._current_request is None:
-            self.force_close()
-            return False
-        self.keep_alive(False)
-        return True
-
     def _count_head(self, more_bytes: int) -> None:
         self._head_bytes += more_bytes
         self._server.unfinished_bytes += more_bytes
@@ -343,6 +334,7 @@ class ConnectionServer(Server):
         self.unfinished_bytes = 0
         """Bytes that all connections hold of heads that are not whole."""
         self.heads = KnownHeads()
+        self._encrypted: WeakSet[EncryptedTransport] = WeakSet()
         super().__init__(cast("Callable[[BaseRequest], Awaitable[StreamResponse]]", handler))
 
     @property
@@ -350,9 +342,10 @@ class ConnectionServer(Server):
         """The connections there are."""
         return cast("list[Connection]", super().connections)
 
-    def retire(self) -> int:
-        """Have every connection take no more requests; return how many are still answering one."""
-        return sum(connection.retire() for connection in self.connections)
+    def retire(self, *, quiet_s: float = 0.0) -> int:
+        """Have every connection take no more requests; return how many are still needed: see :meth:`Turns.retire`."""
+        shaking = sum(encrypted.is_shaking for encrypted in self._encrypted) if quiet_s else 0
+        return shaking + sum(connection.retire(quiet_s=quiet_s) for connection in self.connections)
 
     def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
         """Return the protocol of the connection that just came in."""
@@ -367,7 +360,11 @@ class ConnectionServer(Server):
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
         )
-        return connection if self._begin_tls is None else EncryptedTransport(connection, self._begin_tls)
+        if self._begin_tls is None:
+            return connection
+        encrypted = EncryptedTransport(connection, self._begin_tls)
+        self._encrypted.add(encrypted)
+        return encrypted
 
 
 class _Before(NamedTuple):

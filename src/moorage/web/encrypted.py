@@ -75,7 +75,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._first = b""
         self._deadline: asyncio.TimerHandle | None = None
-        self._is_shaking = True
+        self.is_shaking = True
         """True until the handshake has ended, well or not."""
         self._is_open = False
         """True from then on until the end has begun."""
@@ -119,7 +119,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
             elif not self._is_stopped:  # Often the protocol goes on at once, so the socket is told only now.
                 self._is_stopped = True
                 self._below.pause_reading()
-        elif self._is_shaking:
+        elif self.is_shaking:
             self._incoming.write(memoryview(_buffers()[0])[:nbytes])
             self._first = self._first or bytes(_buffers()[0][: min(nbytes, _FIRST_BYTES)])
             self._shake()
@@ -144,7 +144,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the protocol."""
-        self._is_open = self._is_shaking = False
+        self._is_open = self.is_shaking = False
         self._stop_clock()
         if self._is_told:
             self._above.connection_lost(exc)
@@ -255,7 +255,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """End at once."""
-        self._is_open = self._is_shaking = False
+        self._is_open = self.is_shaking = False
         self._below.abort()
 
     # The handshake.
@@ -270,7 +270,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         else:
             self._send()
             self._stop_clock()
-            self._is_shaking, self._is_open, self._is_told = False, True, True
+            self.is_shaking, self._is_open, self._is_told = False, True, True
             self._above.connection_made(self)
             if self._is_full:
                 self._above.pause_writing()
@@ -278,7 +278,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def _refuse(self, exc: ssl.SSLError) -> None:
         """Tell a client why: in TLS, or if it speaks plain HTTP in its own language."""
-        self._is_shaking = False
+        self.is_shaking = False
         if _HTTP.match(self._first):
             _log.debug("a client speaks plain HTTP to a port for HTTPS")
             self._below.write(_SPEAK_HTTPS)

@@ -85,7 +85,7 @@ class Response:
         """
         self._sent = True
         if self.keep_alive is None:
-            self.keep_alive = request.keep_alive
+            self.keep_alive = request.keep_alive and not getattr(request.protocol, "is_retired", False)
         head = self._head(request)
         request.writer.output_size += len(head)  # aiohttp asks it whether an answer has begun.
         return head

@@ -27,7 +27,13 @@ _Work = Coroutine[Any, Any, bool]
 class Turns(RequestHandler):
     """The part of a connection that has its requests answered in order."""
 
-    __slots__ = ("_begun", "_context", "_ends")
+    __slots__ = ("_begun", "_context", "_ends", "_head_bytes", "is_retired")
+
+    is_retired: bool
+    """True if no request is taken after the one that is being answered, whose client is told so."""
+
+    _head_bytes: int
+    """Bytes of a head that is not whole."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin as aiohttp does, but keep the task's context: requests are begun in it, too."""
@@ -38,6 +44,8 @@ class Turns(RequestHandler):
         server.connection_made(self, real)
         self._begun: _Rest | None = None
         self._ends: list[Callable[[], object]] = []
+        self.is_retired = False
+        self._head_bytes = 0
         self._renew()
         self._context = contextvars.copy_context()
         self._task_handler = self._loop.create_task(self.start(), context=self._context)
@@ -108,6 +116,30 @@ class Turns(RequestHandler):
             self._resume_reading_if_drained()
         return await self._answer(message, body)
 
+    def retire(self, *, quiet_s: float = 0.0) -> bool:
+        """Take no more than one request; return whether one has begun or may come, or an answer is on its way.
+
+        *quiet_s*: one may come of a client that was here less than so many seconds ago, as it has not been told to ask
+        elsewhere, and one of whose head a part has come; 0: none may.
+        """
+        self.is_retired = True
+        if self.transport is None:
+            return False
+        if self.transport.get_write_buffer_size():
+            return True  # Who closes the connection now would not know when it has gone.
+        if self.transport.is_closing():
+            return False
+        idle_s = self._loop.time() - (self._next_keepalive_close_time - self._keepalive_timeout)
+        if not self._is_idle or (quiet_s and (self._head_bytes or idle_s < quiet_s)):
+            return True
+        self.force_close()
+        return False
+
+    @property
+    def _is_idle(self) -> bool:
+        waiter = self._waiter
+        return waiter is not None and not (waiter.done() or self._messages)
+
     def when_answered(self, act: Callable[[], object]) -> None:
         """Do *act* when the request that is being answered is over, whatever came of it."""
         self._ends.append(act)
@@ -146,7 +178,7 @@ class Turns(RequestHandler):
         finally:
             if self._ends:
                 self._end_all()
-        goes_on = self._keepalive and not self._close and not self._force_close
+        goes_on = self._keepalive and not (self._close or self._force_close or self.is_retired)
         if goes_on:
             self._renew()
         return goes_on

@@ -23,6 +23,7 @@ from moorage.tracing.spans import spans_here
 from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.guards import token_path
+from moorage.wiring.health import storage_question
 from moorage.wiring.log_settings import log_settings
 from moorage.wiring.notifications import finish_time
 from moorage.wiring.observers import observers
@@ -139,13 +140,15 @@ def upload_key(secret: str) -> bytes:
 
 
 def _health_report(config: Config, registry: Registry) -> HealthReport:
+    is_read_only = config.storage.maintenance.readonly.enabled
     return HealthReport(
         registry.storage,
         registry.metadata.database,
         watch=registry.health,
+        probe=storage_question(registry.storage, is_read_only=is_read_only),
         room=registry.room,
         damage=registry.damaged.remaining,
-        is_read_only=config.storage.maintenance.readonly.enabled,
+        is_read_only=is_read_only,
     )
 
 

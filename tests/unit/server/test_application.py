@@ -1,6 +1,8 @@
 """A server that knows nothing of registries: it runs whatever application it is given, in processes of its own."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from support.processes import children_of
+
 PROGRAM = """
-import asyncio, contextlib, sys
+import asyncio, contextlib, signal, sys
 from datetime import timedelta
 from pathlib import Path
 from moorage.server.address import ListenAddress
@@ -33,6 +37,7 @@ async def make(process):
     @contextlib.asynccontextmanager
     async def duty(end):
         note("is on duty")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, end)
         yield
         note("is off duty")
 
@@ -46,6 +51,9 @@ async def make(process):
         Listening.begin = begin_noted
 
     async def answer(request):
+        if request.path == "/never":
+            note("waits")
+            await asyncio.Event().wait()
         return Response(200, {}, f"{process.number}".encode())
 
     async def chore():
@@ -71,16 +79,20 @@ async def make(process):
     async def close():
         note("closes")
 
+    def drain():
+        if "draining" in sys.argv:
+            note("drains")
+
     on_duty = duty if with_duty else None
     parts = {"chores": (crash, chore), "flushes": (flush,), "upkeep": (crash, keep) if with_upkeep else ()}
-    return Application(handler=answer, on_duty=on_duty, close=close, **parts)
+    return Application(handler=answer, on_duty=on_duty, on_drain=drain, close=close, **parts)
 
 assert "moorage.wiring" not in sys.modules and "moorage.core" not in sys.modules
 supervisor = Supervisor(
     settings=ServerSettings(
         address=ListenAddress("127.0.0.1:0"),
         log=LogSettings(fields={}, output="stderr"),
-        drain_time=timedelta(seconds=5),
+        drain_time=timedelta(seconds=600 if with_duty else 5),
         count=count,
         has_keeper=has_keeper,
     ),
@@ -191,3 +203,18 @@ def test_every_process_that_serves_keeps_up_and_one_that_does_not_has_no_need(st
         ours = [note for note in server.notes() if note.startswith(f"{number} ")]
         assert ours == [f"{number} {what}" for what in ("keeps up", "lets go", "flushes", "closes")]
     assert "-1 keeps up" not in server.notes()
+
+
+def test_a_process_that_may_not_go_on_while_it_drains_ends_at_once(start: Start) -> None:
+    """As by a lease that is lost: who collects garbage believes from then on that nobody pushes."""
+    server = start(1, has_keeper=False, parts=["duty", "draining"])
+    (worker,) = children_of(server.process.pid)
+    host, _, port = server.address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.wait_for("0 waits")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("0 drains")
+        os.kill(worker, signal.SIGWINCH)
+        assert server.process.wait(60) == 0
+    assert server.notes()[-1] == "0 closes"

@@ -18,7 +18,7 @@ from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.overtaken import answer_when_overtaken
 from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
-from moorage.control.registry.registry_errors import RegistryError
+from moorage.control.registry.registry_errors import RegistryError, RegistryReadOnly
 from moorage.errors import Refused, TooManyRequests
 from moorage.telemetry import get_log
 
@@ -46,6 +46,9 @@ def answer_failures(api: NinjaAPI) -> None:
     handle(TagMissing, lambda _, __: _message(404, "404 Tag Not Found"))
     handle(BulkTooSoon, lambda _, exc: _message(400, str(exc)))
     handle(RegistryError, _registry_failed)
+    handle(
+        RegistryReadOnly, lambda _, __: _message(503, "503 Service Unavailable - The Container Registry is read-only")
+    )
     handle(ValidationError, _invalid)
     handle(HttpError, lambda _, exc: _message(exc.status_code, f"{exc.status_code} {exc.message}"))
     handle(RequestDataTooBig, lambda _, __: _message(413, "413 Request Entity Too Large"))

@@ -31,7 +31,7 @@ from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
 from moorage.control.projects.models import Project
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.registry_errors import RegistryError, RegistryRefused
+from moorage.control.registry.registry_errors import RegistryError, RegistryReadOnly, RegistryRefused
 from moorage.errors import Refused
 
 LEASE = timedelta(minutes=30)
@@ -39,6 +39,7 @@ LEASE = timedelta(minutes=30)
 RENEWED_EACH = 100
 """Tags after which the lease is made longer."""
 EMPTYING_WAIT = timedelta(minutes=5)
+READ_ONLY_WAIT = timedelta(minutes=10)
 REASON_LIMIT = 1000
 
 _Row = TypeVar("_Row", ProjectDeletion, GroupDeletion)
@@ -72,6 +73,8 @@ class ImageDeletion:
             _finish(row, turn)
         except _NotAll:
             return True
+        except RegistryReadOnly as exc:
+            _wait_for_maintenance(row, turn, str(exc))
         except (RegistryError, Refused) as exc:
             _fail(row, turn, str(exc))
         return True
@@ -253,6 +256,18 @@ def _fail(row: ImageRepository, turn: Turn, reason: str) -> None:
                 record("container_repository_deletion_failed", row, by=SYSTEM, reason=reason[:REASON_LIMIT])
         said = "given up" if wait is None else f"tried again in {wait}"
         _LOG.warning("repository not deleted", repository=row.path, reason=reason[:REASON_LIMIT], then=said)
+
+
+def _wait_for_maintenance(row: ImageRepository, turn: Turn, reason: str) -> None:
+    """Have the deletion tried again until the registry takes changes: however long that is, it is no failure."""
+    ImageRepository.DELETION.settle(
+        row,
+        status=ImageStatus.DELETE_SCHEDULED,
+        delete_due_at=turn.now + READ_ONLY_WAIT,
+        status_updated_at=turn.now,
+        last_failure=reason[:REASON_LIMIT],
+    )
+    _LOG.info("a deletion waits for the registry", repository=row.path, reason=reason[:REASON_LIMIT])
 
 
 def _count_crash(row: ImageRepository, turn: Turn) -> bool:

@@ -10,9 +10,14 @@ from django.utils.translation import gettext as _
 from moorage.control.pages.requesting import request_id_of
 
 
-def failure_page(request: HttpRequest, status: int, said: str = "") -> HttpResponse:
-    """Return the page of a status; *said*: more about it, in words."""
-    title, advice = _words(status)
+def failure_page(
+    request: HttpRequest, status: int, said: str = "", *, words: tuple[str, str] | None = None
+) -> HttpResponse:
+    """Return the page of a status.
+
+    *said*: more about it, in words. *words*: another title and another advice than the status has.
+    """
+    title, advice = words or _words(status)
     context = {"title": title, "advice": advice, "said": said, "status": status, "request_id": request_id_of(request)}
     return render(request, "pages/failure.html", context, status=status)
 
@@ -20,6 +25,15 @@ def failure_page(request: HttpRequest, status: int, said: str = "") -> HttpRespo
 def registry_page(request: HttpRequest) -> HttpResponse:
     """Return the page that says that the registry does not answer."""
     return failure_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def read_only_page(request: HttpRequest) -> HttpResponse:
+    """Return the page that says that the registry takes no changes."""
+    words = (
+        _("The registry is read-only"),
+        _("An administrator has switched it so for maintenance. Nothing was changed: try again when that is over."),
+    )
+    return failure_page(request, HTTPStatus.SERVICE_UNAVAILABLE, words=words)
 
 
 def refused_page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

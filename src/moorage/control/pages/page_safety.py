@@ -10,11 +10,11 @@ from django.middleware.locale import LocaleMiddleware
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.overtaken import answer_when_overtaken
-from moorage.control.pages.failing import failure_page, registry_page
+from moorage.control.pages.failing import failure_page, read_only_page, registry_page
 from moorage.control.pages.page_answers import see_other, way_back
 from moorage.control.pages.requesting import user_of_page
 from moorage.control.pages.room_texts import said_of
-from moorage.control.registry.registry_errors import RegistryError
+from moorage.control.registry.registry_errors import RegistryError, RegistryReadOnly
 from moorage.errors import Refused, TooManyRequests
 from moorage.telemetry import get_log
 
@@ -93,6 +93,8 @@ def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:
     match exc:
         case APIRefused():
             answer = _refused_by_right(request, exc)
+        case RegistryReadOnly():
+            answer = read_only_page(request)
         case RegistryError():
             _log.warning("the registry did not do it", path=request.path, reason=str(exc))
             answer = registry_page(request)

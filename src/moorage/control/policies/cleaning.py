@@ -22,7 +22,7 @@ from moorage.control.policies.patterns import PatternUnusable
 from moorage.control.policies.rules import PolicySelection, TagVerdict
 from moorage.control.protection.rules import Person
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.registry_errors import RegistryError
+from moorage.control.registry.registry_errors import RegistryError, RegistryReadOnly
 from moorage.errors import Refused
 
 BATCH = 20
@@ -75,6 +75,9 @@ def clean(
         limits: of time, and of the list.
         person: whose role rules are held against; None: every rule counts.
         is_still_ours: asked after each few tags; False: another has the work.
+
+    Raises:
+        RegistryReadOnly: the registry takes no changes now. The report says so, and that a later run goes on.
     """
     repository = run.repository
     if repository is None:
@@ -95,6 +98,9 @@ def clean(
         is_done = _delete(run, repository, judged, may_go_on, person=person)
         # Of a path that was left meanwhile nothing goes, and nothing is said to.
         see_in_place(repository)
+    except RegistryReadOnly as exc:
+        _end(run, turn, RunOutcome.UNFINISHED, str(exc))
+        raise
     except (RegistryError, Refused, PatternUnusable) as exc:
         return _end(run, turn, RunOutcome.FAILED, str(exc))
     if not is_done:

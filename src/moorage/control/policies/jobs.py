@@ -24,6 +24,7 @@ from moorage.control.policies.cleaning import RunLimits, clean, start_run
 from moorage.control.policies.models import BulkDeletion, CleanupPolicy, CleanupRun, RunKind, RunOutcome
 from moorage.control.policies.rules import interval_of
 from moorage.control.protection.rules import Person
+from moorage.control.registry.registry_errors import RegistryReadOnly
 
 LEASE = timedelta(minutes=30)
 """Made longer after each few tags. Source: GitLab features CPS-002."""
@@ -75,14 +76,18 @@ class BulkTagDeletion:
             return False
         person = None if row.role is None else Person(row.role, is_admin=row.is_admin)
         run = start_run(row.repository, row.selection, turn, kind=RunKind.BULK, requested_by=row.requested_by)
-        outcome = clean(
-            run,
-            row.selection,
-            turn,
-            limits=_limits(),
-            person=person,
-            is_still_ours=lambda: BulkDeletion.LEASE.renew(row, until=turn.now + LEASE),
-        )
+        try:
+            outcome = clean(
+                run,
+                row.selection,
+                turn,
+                limits=_limits(),
+                person=person,
+                is_still_ours=lambda: BulkDeletion.LEASE.renew(row, until=turn.now + LEASE),
+            )
+        except RegistryReadOnly:  # It has been accepted, and waits for the end of the maintenance.
+            BulkDeletion.LEASE.settle(row, due_at=turn.now + FAILURE_WAIT)
+            return True
         if outcome is RunOutcome.FINISHED or (outcome is RunOutcome.FAILED and row.failures >= BULK_RETRIES):
             BulkDeletion.LEASE.own(row).delete()
         elif outcome is RunOutcome.FAILED:
@@ -188,14 +193,17 @@ def _begun(now: datetime) -> list[ImageRepositories]:
 
 def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
     run = start_run(row, policy.selection, turn, kind=RunKind.POLICY)
-    outcome = clean(
-        run,
-        policy.selection,
-        turn,
-        limits=_limits(),
-        # Who switches it off, or keeps more, does not wait for the end of a run: the next one goes by what is saved.
-        is_still_ours=lambda: ImageRepository.CLEANUP.renew(row, until=turn.now + LEASE) and _is_as_it_was(policy),
-    )
+    try:
+        outcome = clean(
+            run,
+            policy.selection,
+            turn,
+            limits=_limits(),
+            # Who switches it off, or keeps more, does not wait for a run's end: the next one goes by what is saved.
+            is_still_ours=lambda: ImageRepository.CLEANUP.renew(row, until=turn.now + LEASE) and _is_as_it_was(policy),
+        )
+    except RegistryReadOnly:
+        outcome = RunOutcome.FAILED
     count = {"last_cleanup_deleted_tags_count": run.deleted_size}
     if outcome is RunOutcome.FINISHED:
         _settle(row, CleanupStatus.UNSCHEDULED, expiration_policy_completed_at=turn.now, **count)

@@ -10,12 +10,13 @@ from moorage.control.jobs.loop import Turn
 from moorage.control.policies.models import RunUndo
 from moorage.control.policies.undoing import UndoneTags, undo_portion
 from moorage.control.protection.rules import Person
-from moorage.control.registry.registry_errors import RegistryError
+from moorage.control.registry.registry_errors import RegistryError, RegistryReadOnly
 from moorage.errors import Refused
 
 LEASE = timedelta(minutes=5)
 """A portion takes ten seconds, and the last request of it as long as the registry is waited for."""
 RETRIES = 5
+READ_ONLY_WAIT = timedelta(minutes=10)
 
 _LOG = structlog.get_logger("moorage.control.policies")
 
@@ -36,6 +37,9 @@ class RunUndoing:
         person = Person(row.role, is_admin=row.is_admin)
         try:
             undo_portion(row.run, found, by=by, person=person, may_go_on=lambda: not turn.stopping.is_set())
+        except RegistryReadOnly as exc:  # It has been accepted, and waits for the end of the maintenance.
+            due_at = turn.now + READ_ONLY_WAIT
+            RunUndo.LEASE.settle(row, due_at=due_at, message=str(exc), **_sums(row, found))
         except (RegistryError, MoveUnderWay) as exc:
             self._wait(row, found, turn, str(exc))
         except Refused as exc:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from moorage.control.registry import internal_access as access
 from moorage.control.registry import reading_answers as reading
-from moorage.control.registry.registry_errors import RegistryUnknown
+from moorage.control.registry.registry_errors import RegistryReadOnly, RegistryUnknown
 from moorage.control.registry.registry_values import (
     RemoteTag,
     RemoteTagPage,
@@ -113,6 +113,9 @@ def rename(
     """Rename *path* and all below it to another *name*, or move it to another *namespace*: one of the two.
 
     A dry run holds the new name for a minute.
+
+    Raises:
+        RegistryReadOnly: it renames nothing now.
     """
     answer = transport.send(
         "PATCH",
@@ -127,5 +130,7 @@ def rename(
 
 def _renamed(answer: RemoteAnswer) -> RenameResult:
     found = _RENAME_ANSWERS.get(HTTPStatus(answer.status)) if answer.status in set(HTTPStatus) else None
+    if found is None and isinstance(error := answer.error(), RegistryReadOnly):
+        raise error
     result = found or RenameAnswer.FAILED
     return RenameResult(answer=result, message="" if result.is_good else str(answer.error()))

@@ -39,6 +39,10 @@ class RegistryForbids(RegistryRefused):
     """The token was not accepted, or does not allow it; or the tag is protected or immutable."""
 
 
+class RegistryReadOnly(RegistryRefused):
+    """The registry is read-only for maintenance, and takes the same later. Only Moorage's own says so."""
+
+
 class RegistryIsOther(RegistryError):
     """The registry has no GitLab API, or has no metadata database, and what was asked for needs it."""
 

@@ -18,6 +18,7 @@ from moorage.control.registry.internal_access import MintToken
 from moorage.control.registry.registry_errors import (
     RegistryForbids,
     RegistryNonsense,
+    RegistryReadOnly,
     RegistryRefused,
     RegistryTagChanged,
     RegistryUnknown,
@@ -35,7 +36,9 @@ REDIRECT_LIMIT = 3
 _MESSAGE_LIMIT = 500
 _FORBIDDEN = frozenset({401, 403})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MISSING, _CHANGED = 404, 412
+_MISSING, _NOT_ALLOWED, _CHANGED = 404, 405, 412
+_READ_ONLY = "readonly"
+"""The reason that Moorage's registry gives while it is read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,14 @@ class RemoteAnswer:
 
     def error(self) -> RegistryRefused:
         """Return the answer as an error."""
-        code, message = _first_error(self.body)
+        code, message, reason = _first_error(self.body)
         kind = RegistryUnknown if self.status == _MISSING else RegistryRefused
         if self.status in _FORBIDDEN:
             kind = RegistryForbids
         if self.status == _CHANGED:
             kind = RegistryTagChanged
+        if self.status == _NOT_ALLOWED and reason == _READ_ONLY:
+            kind = RegistryReadOnly
         return kind(self.status, code=code, message=message)
 
 
@@ -259,10 +264,12 @@ def _links(header: str) -> dict[str, str]:
     return found
 
 
-def _first_error(body: bytes) -> tuple[str, str]:
-    """The code and the message of an answer in the specification's form; empty where there is none."""
+def _first_error(body: bytes) -> tuple[str, str, str]:
+    """The code, the message and the reason of an answer in the specification's form; empty where there is none."""
     try:
         first = json.loads(body)["errors"][0]
-        return str(first.get("code", ""))[:_MESSAGE_LIMIT], str(first.get("message", ""))[:_MESSAGE_LIMIT]
+        code, message, detail = (first.get(name, "") for name in ("code", "message", "detail"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "", ""
+        return "", "", ""
+    reason = detail.get("reason", "") if isinstance(detail, dict) else ""
+    return str(code)[:_MESSAGE_LIMIT], str(message)[:_MESSAGE_LIMIT], str(reason)[:_MESSAGE_LIMIT]

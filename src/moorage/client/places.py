@@ -78,14 +78,15 @@ def host_of(url: str) -> str:
 
 
 def is_same_registry(one: str, other: str) -> bool:
-    """Return whether two URLs lead to one server: scheme, host and port."""
+    """Return whether two URLs lead to one server: scheme, host and port. All names of the loopback are one host."""
     return _origin(one) == _origin(other)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     try:
         parts = urllib.parse.urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        host = "localhost" if is_loopback(parts.hostname or "") else parts.hostname
+        return parts.scheme, host, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:
         return url, None, None
 

@@ -20,7 +20,7 @@ from moorage.client.reading import AnswerUnreadable, read_answer
 from moorage.client.tls import tls_in_words, trusting, wants_tls
 from moorage.errors import MoorageError
 
-DEFAULT_REGISTRY = "http://127.0.0.1:5000"
+DEFAULT_REGISTRY = "http://localhost:5000"
 REGISTRY_VARIABLE = "MOORAGE_REGISTRY"
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from moorage.config.shown_names import shown
 from moorage.errors import Mistake
 
 PREFIX = "REGISTRY_"
-_NOT_KEYS = frozenset({"REGISTRY_CONFIGURATION_PATH"})
+_NOT_KEYS = frozenset({"REGISTRY_CONFIGURATION_PATH", "REGISTRY_AUTH_FILE"})
+"""The second is for clients, ours too: the file with their credentials, as podman and skopeo have it."""
 _FLAG_PREFIX = "REGISTRY_FF_"
 _PART = re.compile(rf"(?:{'|'.join(sorted(WHOLE_WORDS, key=len, reverse=True))})(?=_|$)|[^_]+")
 _INDEX = re.compile(r"\d{1,6}", re.ASCII)

@@ -266,7 +266,7 @@ def test_a_registry_that_is_not_there(shell: Shell) -> None:
     said = shell.run("undo", "x", "--registry", "ftp://x", status=1).stderr
     assert said == (
         "error: ftp://x is no URL of a registry: it does not begin with http:// or https://; "
-        "give one such as http://127.0.0.1:5000\n"
+        "give one such as http://localhost:5000\n"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moorage.client.docker_config import LoginFiles
-from moorage.client.places import found_place, is_host_alone, login_name_of, read_place, repository_in
+from moorage.client.places import found_place, is_host_alone, is_same_registry, login_name_of, read_place, repository_in
 
 HUB = "https://registry-1.docker.io"
 
@@ -61,3 +61,21 @@ def test_a_host_is_told_from_a_repository(text: str, *, is_host: bool) -> None:
 @pytest.mark.parametrize("place", ["app", "localhost:5000/app", "http://10.0.0.1:5000/team/app", "app:5000/app"])
 def test_a_repository_is_named_again_as_it_was_typed(place: str, tail: str) -> None:
     assert repository_in(place + tail) == place
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        ("http://localhost:5000", "http://127.0.0.1:5000", True),
+        ("http://[::1]:5000/v2/", "http://localhost:5000", True),
+        ("http://localhost", "http://127.0.0.1:80", True),
+        ("https://Registry.example", "https://registry.example:443", True),
+        ("http://localhost:5000", "http://127.0.0.1:5001", False),
+        ("http://localhost:5000", "https://localhost:5000", False),
+        ("http://localhost:5000", "http://localhost.example:5000", False),
+        ("http://[::1", "http://localhost:5000", False),
+    ],
+)
+def test_the_loopback_is_one_registry_whatever_it_is_called(one: str, other: str, *, are_one: bool) -> None:
+    """Credentials of the environment go to the usual registry, and to no other one."""
+    assert is_same_registry(one, other) == is_same_registry(other, one) == are_one

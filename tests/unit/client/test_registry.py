@@ -36,7 +36,7 @@ def test_what_is_no_url_of_a_registry_is_refused_with_the_reason(url: str, reaso
         Remote(url)
     assert f"{url} is no URL of a registry" in str(refused.value)
     assert reason in str(refused.value)
-    assert "http://127.0.0.1:5000" in str(refused.value)
+    assert "http://localhost:5000" in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "http://127.0.0.1:99999"])

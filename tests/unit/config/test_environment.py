@@ -187,7 +187,8 @@ def test_an_unknown_variable_is_a_warning_and_changes_nothing(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["REGISTRY_FF_BBM", "REGISTRY_CONFIGURATION_PATH", "registry_ff_x", "HOME", "REGISTRYX"]
+    "name",
+    ["REGISTRY_FF_BBM", "REGISTRY_CONFIGURATION_PATH", "REGISTRY_AUTH_FILE", "registry_ff_x", "HOME", "REGISTRYX"],
 )
 def test_variables_that_are_no_keys_are_passed_over(name: str) -> None:
     assert read("", **{name: "["}).warnings == ()

@@ -11,6 +11,8 @@ import pytest
 
 from moorage.auth.claims import Meta
 from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.storage import paths
 from spec.expect import errors_of, holds_for_every_response, reason_of
 from support import images
 from support.images import Image
@@ -29,7 +31,7 @@ class World:
     def __init__(self, folder: Path, stack: ExitStack, *, has_database: bool) -> None:
         self._stack = stack
         self._issuer = Issuer(folder)
-        self._registry = stack.enter_context(InProcess(folder if has_database else None, guard=self._issuer.guard()))
+        self.registry = stack.enter_context(InProcess(folder if has_database else None, guard=self._issuer.guard()))
         self.client = self.client_of(Meta(project_path=NAME))
         for made in (FIRST, SECOND):
             images.push_blobs(self.client, NAME, made.blobs)
@@ -37,7 +39,7 @@ class World:
 
     def client_of(self, meta: Meta) -> RegistryClient:
         headers = self._issuer.bearer((NAME, "*"), meta={NAME: meta})
-        client = RegistryClient(self._registry.address, headers=headers, observe=holds_for_every_response)
+        client = RegistryClient(self.registry.address, headers=headers, observe=holds_for_every_response)
         return self._stack.enter_context(client)
 
     def put(
@@ -131,6 +133,16 @@ def test_a_push_on_the_condition_that_there_is_something_makes_no_tag(world: Wor
         assert "there is no tag" in str(errors_of(refused)[0]["message"])
     assert world.client.head_manifest(NAME, "v2").status == 404
     assert world.put(SECOND, "v1", on={"If-Match": "*"}).status == 201
+
+
+def test_a_tag_whose_manifest_is_gone_is_not_deleted_as_another_one(tmp_path: Path) -> None:
+    """What cannot be pulled is not there for a condition either; without one it can be removed."""
+    with ExitStack() as stack:
+        world = World(tmp_path, stack, has_database=False)
+        world.registry.put(paths.tag_link(RepositoryName(NAME), Tag("v1")), str(Digest.of(b"gone")).encode())
+        for seen_there in (f'"{FIRST.digest}"', f'W/"{FIRST.digest}"'):
+            assert world.delete("v1", seen_there).status == 404
+        assert world.client.request("DELETE", world.client.url(NAME, "manifests", "v1")).status == 202
 
 
 def test_all_tags_of_a_push_have_to_be_as_they_were_seen(world: World) -> None:

@@ -32,7 +32,7 @@ async def check_push(
     expected: dict[Tag, Digest | None] = {}
     if condition is ALWAYS and not protection.immutable:
         return expected
-    if not tags and not condition.holds(digest if await store.has(name, digest) else None):
+    if not tags and condition is not ALWAYS and not condition.holds(digest if await store.has(name, digest) else None):
         raise _other(digest)
     for tag in tags:
         is_fixed = protection.fixes(tag) or condition.is_for_nothing
@@ -53,22 +53,25 @@ async def check_untag(store: ManifestStore, name: RepositoryName, tag: Tag, cond
 
     Raises:
         TagChanged: what it points to now is not as *condition* says.
+        ManifestUnknown, NameUnknown: it is not there now; one that is made in the next moment is not what was meant.
     """
     if condition is ALWAYS:
         return None
-    target = await _target(store, name, tag)
-    if target is not None and not condition.holds(target):
+    target = (await store.find(name, tag)).digest
+    if not condition.holds(target):
         raise _otherwise(tag, target)
     return target if condition.is_for_some else None
 
 
 async def check_delete(store: ManifestStore, name: RepositoryName, digest: Digest, condition: Condition) -> None:
-    """See that a manifest that is there is what *condition* says.
+    """See that a manifest is what *condition* says.
 
     Raises:
         ConditionFailed: it is not.
+        ManifestUnknown, NameUnknown: it would not be, and is not there now.
     """
-    if not condition.holds(digest) and await store.has(name, digest):
+    if not condition.holds(digest):
+        await store.find(name, digest)
         raise _other(digest)
 
 

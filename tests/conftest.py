@@ -13,10 +13,11 @@ from support.daemon import Daemon
 from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
+from support.scratch import RunFolder, place_for_scratch
 from support.second_tries import count_alone
 from support.services import end_all
 from support.sharing_out import WholeFiles, place_of
-from support.surroundings import UMASK, choose_scratch, hear_interrupts, isolate, new_folder, remove_folder
+from support.surroundings import UMASK, hear_interrupts, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,11 +26,13 @@ settings.load_profile("moorage")
 _LINES_OF_A_FIRST_TRY = 40
 _LONGEST_ID = 60
 _HOME = pytest.StashKey[Path]()
+_FAILED = pytest.StashKey[bool]()
+_SCRATCH = pytest.StashKey[RunFolder]()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this process, and all that it starts, a home of its own.
+    """Give the run a scratch folder, and this process, and all that it starts, a home of its own.
 
     Raises:
         pytest.UsageError: the locale has another encoding than UTF-8, so that words for programs would be garbled.
@@ -39,7 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(msg)
     os.umask(UMASK)
     count_alone(config)
-    choose_scratch(os.environ)
+    if not hasattr(config, "workerinput"):  # Else the process that has begun the run has made it for all.
+        config.stash[_SCRATCH] = RunFolder(place_for_scratch(os.environ))
+        config.stash[_SCRATCH].use(os.environ)
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])
     hear_interrupts()
@@ -72,11 +77,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: place_of(item.nodeid, has_group=item.get_closest_marker("xdist_group") is not None))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember whether somebody will want to look at what tests have left."""
+    session.config.stash[_FAILED] = exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave nothing behind."""
+    """Leave nothing behind, but for what a test has left that failed."""
     end_all()
     if _HOME in config.stash:
         remove_folder(config.stash[_HOME])
+    if _SCRATCH in config.stash:
+        config.stash[_SCRATCH].end(keep=config.stash.get(_FAILED, False))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -2,18 +2,15 @@
 
 import os
 import re
-import shutil
 import stat
-import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from e2e.images import build_image, write_layout
 from e2e.wire import Wire
 from support.clients import Skopeo, attempt
-from support.surroundings import KEPT, SCRATCH, alone, choose_scratch, isolate
+from support.surroundings import KEPT, alone, isolate
 
 SHARED = (Path("/var/lib/containers"), Path("/etc/containers"), Path("/etc/docker"))
 
@@ -74,24 +71,6 @@ def test_new_files_have_the_usual_modes_whatever_the_umask_of_whoever_runs_the_t
 def test_this_run_has_a_home_of_its_own() -> None:
     assert Path.home().parent.name.startswith("moorage-home-")
     assert not [name for name in os.environ if name.startswith("REGISTRY_")]
-
-
-@pytest.mark.parametrize(
-    ("free_bytes", "named", "chosen"),
-    [(16 << 30, None, "memory"), (64 << 20, None, None), (16 << 30, "elsewhere", "elsewhere")],
-    ids=["enough", "too-little", "named"],
-)
-def test_scratch_folders_are_in_memory_only_where_it_is_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, free_bytes: int, named: str | None, chosen: str | None
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "as before")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
-    monkeypatch.setattr("support.surroundings.available_bytes", lambda: 16 << 30)
-    (tmp_path / "memory").mkdir()
-    environ = {} if named is None else {SCRATCH: str(tmp_path / named)}
-    choose_scratch(environ, memory=tmp_path / "memory")
-    assert tempfile.tempdir == ("as before" if chosen is None else str(tmp_path / chosen))
-    assert environ.get("TMPDIR") == (None if chosen is None else str(tmp_path / chosen))
 
 
 @pytest.mark.parametrize("name", ["skopeo", "podman", "buildah"])

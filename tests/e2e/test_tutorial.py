@@ -14,24 +14,24 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from support.clients import Docker, Skopeo
+from support.clients import Docker, Skopeo, attempt
 from support.components import need
+from support.namespaces import Loopback
 
-# Its port is the pages' own, so that one at a time can be run; and one of them needs docker.
+# Its ports are the pages' own, so that one at a time can be run where they are the machine's.
 pytestmark = pytest.mark.xdist_group("docker")
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-push.md"
 ACCOUNTS = ROOT / "docs" / "tutorial" / "accounts.md"
-ADDRESS = ("127.0.0.1", 5000)
+ADDRESS = "http://127.0.0.1:5000/"
 DEADLINE_S = 120.0
 END = "----that-was-it----"
 
@@ -64,17 +64,12 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def has_answer() -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{ADDRESS[0]}:{ADDRESS[1]}/", timeout=2):
-        return True
-    return False
-
-
 class FirstTerminal:
-    """The terminal that the server runs in."""
+    """The terminal that the server runs in, in the network that is entered by *within*."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, within: Sequence[str]) -> None:
         self.folder = folder
+        self.within = within
         self.log_path = folder / "terminal.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -82,13 +77,16 @@ class FirstTerminal:
         """Type a line, and wait until the server has said what to do next."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                ["bash", "-c", line], cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+                [*self.within, "bash", "-c", line], cwd=self.folder, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + DEADLINE_S
-        while "Ctrl-C stops it" not in self.log_path.read_text() or not has_answer():
+        while "Ctrl-C stops it" not in self.log_path.read_text() or not self.has_answer():
             assert self.process.poll() is None, self.log_path.read_text()
             assert time.monotonic() < deadline, self.log_path.read_text()
-            time.sleep(0.05)
+            time.sleep(0.1)
+
+    def has_answer(self) -> bool:
+        return attempt(*self.within, "curl", "--silent", "--fail", "--max-time", "2", ADDRESS)[0] == 0
 
     def press_ctrl_c(self) -> None:
         """What a terminal does: SIGINT to all that run in it."""
@@ -96,7 +94,7 @@ class FirstTerminal:
         os.killpg(self.process.pid, signal.SIGINT)
         self.process.wait(DEADLINE_S)
         assert "Traceback" not in self.log_path.read_text()
-        assert not has_answer()
+        assert not self.has_answer()
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -106,28 +104,38 @@ class FirstTerminal:
 
 
 @pytest.fixture
-def first_terminal(tmp_path: Path) -> Iterator[FirstTerminal]:
+def loopback() -> Iterator[Loopback]:
+    """The pages name ports, and nothing is changed in what they say: somebody's registry may be at them already."""
     need("make", "curl")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(ADDRESS)
-        except OSError as exc:
-            # The pages name this port, and nothing is changed in what they say.
-            pytest.fail(f"port {ADDRESS[1]} is taken, and the pages under test use it: {exc.strerror}")
-    terminal = FirstTerminal(checkout(tmp_path))
+    with Loopback() as loopback:
+        yield loopback
+
+
+@pytest.fixture
+def first_terminal(tmp_path: Path, loopback: Loopback) -> Iterator[FirstTerminal]:
+    terminal = FirstTerminal(checkout(tmp_path), loopback.within)
+    if terminal.has_answer():
+        pytest.fail(f"{ADDRESS} is taken, the pages under test use it, and this user may make no network of their own")
     try:
         yield terminal
     finally:
         terminal.close()
 
 
+@pytest.fixture
+def docker_there(tmp_path_factory: pytest.TempPathFactory, loopback: Loopback) -> Iterator[Docker]:
+    """A docker daemon that the first terminal's registry is as near to as to its user."""
+    need("dockerd", "docker", "containerd", root=True)
+    with Docker(tmp_path_factory.mktemp("docker"), within=loopback.within) as docker:
+        yield docker
+
+
 class SecondTerminal:
     """A shell that stops at the first command that fails, as a reader would."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], within: Sequence[str]) -> None:
         self.shell = subprocess.Popen(
-            ["bash", "-eu", "-o", "pipefail"],
+            [*within, "bash", "-eu", "-o", "pipefail"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -158,7 +166,7 @@ class SecondTerminal:
 def follow(page: Path, client: str, env: Mapping[str, str], first_terminal: FirstTerminal) -> int:
     """Do what *page* says with *client*; return how many blocks that were."""
     count, printed = 0, ""
-    with contextlib.closing(SecondTerminal(first_terminal.folder, env)) as second_terminal:
+    with contextlib.closing(SecondTerminal(first_terminal.folder, env, first_terminal.within)) as second_terminal:
         for block in blocks_of(page):
             if block.kind == "prints":
                 assert printed.strip() == block.text.strip()
@@ -179,8 +187,15 @@ def test_every_line_works_with_skopeo(page: Path, first_terminal: FirstTerminal,
     assert follow(page, "skopeo", skopeo.env, first_terminal) > 8
 
 
-def test_every_line_of_the_readme_works_with_docker(first_terminal: FirstTerminal, docker: Docker) -> None:
-    assert follow(README, "docker", docker.env, first_terminal) > 8
+def test_every_line_of_the_readme_works_with_docker(first_terminal: FirstTerminal, docker_there: Docker) -> None:
+    assert follow(README, "docker", docker_there.env, first_terminal) > 8
+
+
+def test_a_registry_at_the_port_of_the_pages_is_in_nobodys_way(first_terminal: FirstTerminal) -> None:
+    if not first_terminal.within:
+        pytest.skip("this user may make no network of their own")
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", 5000)):
+        assert not first_terminal.has_answer()
 
 
 @pytest.mark.parametrize("page", [README, TUTORIAL, ACCOUNTS], ids=["readme", "tutorial", "accounts"])

@@ -1,10 +1,12 @@
 """Samba's domain controller: Active Directory with what it says over LDAP, on an address of loopback of its own.
 
-Its ports are fixed, so it has an address that nobody else uses, and one runs at a time. It asks for TLS before it takes
-a password, as Windows does since 2020.
+Its ports are fixed, so it has an address that no other process's has: another run of the tests may have one too.
+It asks for TLS before it takes a password, as Windows does since 2020.
 """
 
 import contextlib
+import ipaddress
+import os
 import socket
 import subprocess
 import time
@@ -19,7 +21,8 @@ with warnings.catch_warnings():
 from support.authority import Authority
 from support.components import need
 
-ADDRESS = "127.77.0.1"
+ADDRESS = str(ipaddress.IPv4Address("127.64.0.0") + os.getpid())
+"""A process has at most 22 bits: ``PID_MAX_LIMIT`` of Linux."""
 PORT, TLS_PORT = 389, 636
 BASE = "DC=company,DC=example"
 PEOPLE, GROUPS, ELSEWHERE = f"OU=People,{BASE}", f"OU=Groups,{BASE}", f"OU=Elsewhere,{BASE}"

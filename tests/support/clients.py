@@ -184,9 +184,16 @@ class Buildah(_Store):
 
 
 class Podman(_Store):
-    """``podman`` without containers: pull, push, tag, images."""
+    """``podman`` without containers: pull, push, tag, images; its locks, too, are its own."""
 
     command: tuple[str, ...] = ("podman", "--cgroup-manager", "cgroupfs", "--events-backend", "file")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.command = (*self.command, "--tmpdir", str(self.runroot / "libpod"))
+        settings = folder / "containers.conf"
+        settings.write_text('[engine]\nlock_type = "file"\n')
+        self.env["CONTAINERS_CONF"] = str(settings)
 
 
 class Oras:

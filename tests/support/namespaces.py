@@ -1,5 +1,10 @@
-"""A network of its own on this machine, for clients that do not check certificates of 127.0.0.1 (root)."""
+"""Networks of their own on this machine.
 
+One has all of its ports free, for what is told to use a fixed one; the other one (root) has names and an address of its
+own, for clients that do not check certificates of 127.0.0.1.
+"""
+
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +16,34 @@ from support.clients import run, scratch_folder
 
 ADDRESS = "10.77.0.1"
 """Of the namespace's own loopback interface: nothing outside it is there."""
+
+
+class Loopback:
+    """A loopback interface on which nobody listens: ``[*loopback.within, "command"]`` runs there.
+
+    Where this user may not make one, it is the machine's own and ``within`` is empty.
+    """
+
+    def __init__(self) -> None:
+        # For others than root it belongs to a user namespace, in which they stay who they are.
+        options = ("--net",) if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps", "--net")
+        self._unshare = ("unshare", *options, "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity")
+        self._enter = ("--net",) if os.geteuid() == 0 else ("--user", "--preserve-credentials", "--net")
+        self._holder: subprocess.Popen[bytes] | None = None
+        self.within: Sequence[str] = ()
+
+    def __enter__(self) -> Self:
+        if shutil.which("unshare") and shutil.which("ip"):
+            self._holder = subprocess.Popen(self._unshare, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            assert self._holder.stdout is not None
+            if self._holder.stdout.readline() == b"ready\n":
+                self.within = ("nsenter", "--target", str(self._holder.pid), *self._enter, "--")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        if self._holder is not None:
+            self._holder.kill()
+            self._holder.communicate()
 
 
 class Namespace:

@@ -45,6 +45,7 @@ class SeaweedFS:
             need("weed")
         self.folder = Path()
         self.address = ""
+        self._ports: dict[str, int] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,9 +54,9 @@ class SeaweedFS:
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="moorage-weed-"))
-        ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
-        self.address = f"127.0.0.1:{ports['s3']}"
-        options = {_option(name): str(port) for name, port in ports.items()}
+        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self.address = f"127.0.0.1:{self._ports['s3']}"
+        options = {_option(name): str(port) for name, port in self._ports.items()}
         options |= {"dir": str(self.folder), "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "bucket": BUCKET}
         options |= {"s3.port.iceberg": "0", "s3.port.lance": "0"}
         options |= dict.fromkeys(("admin.ui", "webdav", "master.telemetry"), "false")
@@ -77,6 +78,10 @@ class SeaweedFS:
         self.process.kill()
         self.process.wait(20)
         shutil.rmtree(self.folder, ignore_errors=True)
+        # Its parts speak with each other here, wherever TMPDIR is.
+        for port in self._ports.values():
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                socket.unlink(missing_ok=True)
 
     def _wait(self) -> None:
         """Until the bucket takes an object: it is made a moment after the first requests are taken.

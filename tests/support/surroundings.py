@@ -3,14 +3,10 @@
 Two things of a machine reach into its programs without being asked for: the environment, and folders that a program
 looks for by itself. The first is put in order once, for the test process and so for all that it starts; the folders of
 the container clients that no variable moves are replaced in a mount namespace of their own, where root runs them.
-
-Scratch folders are in memory where there is enough of it: a test then waits for no disk. ADR 110 says what that leaves
-out, and what ``MOORAGE_TEST_SCRATCH`` is for.
 """
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -52,28 +48,7 @@ _LOCALE = "C.UTF-8"
 UMASK = 0o022
 """The usual one: tests of another one set it."""
 _FOREIGN_ANYWHERE = ("_PROXY", "_proxy")
-SCRATCH = "MOORAGE_TEST_SCRATCH"
-"""Names the folder below which all scratch folders of a run are, instead of the one that is chosen here."""
-_IN_MEMORY = Path("/dev/shm")
-_SCRATCH_BYTES = 8 << 30
-"""What a run may need at the same time, with as much again for its programs."""
 _POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
-
-
-def choose_scratch(environ: MutableMapping[str, str], *, memory: Path = _IN_MEMORY) -> None:
-    """Have this process, and all that it starts, make its scratch folders where they are quick."""
-    place = environ.get(SCRATCH)
-    if place is None and memory.is_dir():
-        room = min(shutil.disk_usage(memory).free, available_bytes())
-        place = str(memory) if room >= _SCRATCH_BYTES else None
-    if place is not None:
-        environ["TMPDIR"] = environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.tempdir = place
-
-
-def available_bytes() -> int:
-    """Return how much memory the machine could still give."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    return int(found[1]) << 10 if found else 0
 
 
 def isolate(environ: MutableMapping[str, str], folder: Path) -> None:

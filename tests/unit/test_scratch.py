@@ -1,0 +1,111 @@
+"""The scratch folder of a run: where it is, and that nothing of it stays."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from support.scratch import SCRATCH, RunFolder, place_for_scratch
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _this_run_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    return
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "named", "chosen"),
+    [(16 << 30, None, "memory"), (64 << 20, None, "as before"), (16 << 30, "elsewhere", "elsewhere")],
+    ids=["enough", "too-little", "named"],
+)
+def test_it_is_in_memory_only_where_that_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, free_bytes: int, named: str | None, chosen: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "as before"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    monkeypatch.setattr("support.scratch.available_bytes", lambda: 16 << 30)
+    (tmp_path / "memory").mkdir()
+    environ = {} if named is None else {SCRATCH: str(tmp_path / named)}
+    assert place_for_scratch(environ, memory=tmp_path / "memory") == tmp_path / chosen
+
+
+def test_all_that_a_run_makes_lies_below_it_and_goes_with_it(tmp_path: Path) -> None:
+    environ: dict[str, str] = {}
+    run = RunFolder(tmp_path)
+    run.use(environ)
+    made = Path(tempfile.mkdtemp())
+    assert made.parent == run.path
+    assert set(environ.values()) == {str(run.path)}
+    run.end(keep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_failed_stays_until_the_next_run_begins(tmp_path: Path) -> None:
+    failed = RunFolder(tmp_path)
+    failed.end(keep=True)
+    assert failed.path.is_dir()
+    following = RunFolder(tmp_path)
+    assert list(tmp_path.iterdir()) == [following.path]
+    following.end(keep=False)
+
+
+def test_a_run_that_was_killed_leaves_nothing_to_the_next_but_one(tmp_path: Path) -> None:
+    begin = "import os, signal, sys; from pathlib import Path; from support.scratch import RunFolder; "
+    killed = "run = RunFolder(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run(
+        [sys.executable, "-c", begin + killed, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")},
+        check=False,
+        timeout=60,
+    )
+    assert len(list(tmp_path.iterdir())) == 1
+    RunFolder(tmp_path).end(keep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_at_work_loses_nothing_to_another_and_nobody_elses_folder_goes(tmp_path: Path) -> None:
+    (tmp_path / "moorage-data").mkdir()
+    at_work = RunFolder(tmp_path)
+    RunFolder(tmp_path).end(keep=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["moorage-data", at_work.path.name])
+    at_work.end(keep=False)
+
+
+A_TEST = """\
+import tempfile
+
+
+def test_leaves_a_folder(tmp_path):
+    assert {outcome}, tempfile.mkdtemp() + str(tmp_path)
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("outcome", ["True", "False"])
+def test_a_run_of_pytest_leaves_its_folder_only_if_a_test_failed(tmp_path: Path, outcome: str, processes: str) -> None:
+    """With processes that share the tests, and without: each makes folders as tests are loaded, and in tests."""
+    (tmp_path / "scratch").mkdir()
+    room = tmp_path / "tests" / "unit"
+    room.mkdir(parents=True)
+    (room / "test_a.py").write_text(A_TEST.format(outcome=outcome))
+    shutil.copy(REPOSITORY / "tests" / "conftest.py", tmp_path / "tests")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", processes, "-p", "no:cacheprovider", "--rootdir", tmp_path, room],
+        env={**os.environ, SCRATCH: str(tmp_path / "scratch"), "PYTHONPATH": str(REPOSITORY / "tests")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert f"1 {'passed' if outcome == 'True' else 'failed'}" in ended.stdout, ended.stdout + ended.stderr
+    assert len(list((tmp_path / "scratch").iterdir())) == (outcome == "False")

@@ -27,6 +27,7 @@ class RunFolder:
         _remove_abandoned(place)
         # It gets its name when it is held: before that, a run that begins now would take it for an abandoned one.
         made = Path(tempfile.mkdtemp(prefix=".", dir=place))
+        made.chmod(0o711)  # Servers that run as another user have their folders below it.
         self._held = _hold(made)
         self.path = made.rename(place / f"{_PREFIX}{made.name[1:]}")
 

@@ -77,12 +77,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: place_of(item.nodeid, has_group=item.get_closest_marker("xdist_group") is not None))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remember whether somebody will want to look at what tests have left."""
-    session.config.stash[_FAILED] = exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind, but for what a test has left that failed."""
     end_all()
@@ -97,11 +91,16 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what a test saw that was tried once more: only then can its fault be found."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Print what a test saw that was tried once more: only then can its fault be found; and where failed ones were."""
     for report in terminalreporter.getreports("rerun"):
         terminalreporter.write_sep("_", f"first try of {report.nodeid}")
         terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-_LINES_OF_A_FIRST_TRY:]))
+    if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} and _SCRATCH in config.stash:
+        config.stash[_FAILED] = True
+        terminalreporter.write_line(
+            f"Until the next run begins, {config.stash[_SCRATCH].path} has what tests have left."
+        )
 
 
 @pytest.fixture(scope="session")

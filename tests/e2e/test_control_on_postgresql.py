@@ -22,7 +22,8 @@ def configuration(tmp_path: Path, postgres: Postgres) -> Path:
     section = yaml.safe_load(postgres.config_section(postgres.create_database()))["database"]
     del section["enabled"]
     KeyFolder(tmp_path / "keys").prepare(time.time())
-    registry = {"enabled": True, "key": "keys", "issuer": "control"}
+    # Nobody is at that port, whatever this machine has at the usual one.
+    registry = {"enabled": True, "key": "keys", "issuer": "control", "api_url": "http://127.0.0.1:1/"}
     file = tmp_path / "control.yml"
     file.write_text(yaml.safe_dump({"secret": SECRET, "log": "text", "database": section, "registry": registry}))
     return file

@@ -17,6 +17,8 @@ from support.server_under_test import ServerUnderTest
 
 ISSUER, SERVICE = "moorage-control", "container_registry"
 START_DEADLINE_S = 60.0
+_NOBODY = "http://127.0.0.1:1/"
+"""Where no registry is, whatever this machine has at the usual port."""
 
 _TESTS = Path(__file__).parents[1]
 
@@ -42,7 +44,7 @@ class ControlPlane(ServerUnderTest):
         self.keys = KeyFolder(folder / "keys")
         self.keys.prepare(time.time())
         registry = {"enabled": True, "host": "127.0.0.1", "port": 5000, "key": "keys", "issuer": ISSUER}
-        registry |= {"api_url": api_url} if api_url else {}
+        registry["api_url"] = api_url or _NOBODY
         http = {"addr": self.address, "workers": workers}
         secret = "a-secret-of-tests-that-is-long-enough"
         self.file.write_text(yaml.safe_dump({"http": http, "secret": secret, "registry": registry, **(more or {})}))

@@ -49,8 +49,10 @@ def place_for_scratch(environ: MutableMapping[str, str], *, memory: Path = _IN_M
     """Return where a run makes its folder: what is named, memory if there is enough, or where others have theirs."""
     if named := environ.get(SCRATCH):
         return Path(named)
-    if memory.is_dir() and min(shutil.disk_usage(memory).free, available_bytes()) >= _SCRATCH_BYTES:
-        return memory
+    if memory.is_dir():
+        _remove_abandoned(memory)  # It counts as what there is enough of.
+        if min(shutil.disk_usage(memory).free, available_bytes()) >= _SCRATCH_BYTES:
+            return memory
     return Path(tempfile.gettempdir())
 
 

@@ -37,6 +37,16 @@ def test_it_is_in_memory_only_where_that_is_enough(
     assert place_for_scratch(environ, memory=tmp_path / "memory") == tmp_path / chosen
 
 
+def test_what_a_run_has_left_in_memory_goes_before_it_is_asked_whether_that_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = RunFolder(tmp_path)
+    failed.end(keep=True)
+    monkeypatch.setattr("support.scratch.available_bytes", lambda: 0 if failed.path.exists() else 16 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=16 << 30))
+    assert place_for_scratch({}, memory=tmp_path) == tmp_path
+
+
 def test_all_that_a_run_makes_lies_below_it_and_goes_with_it(tmp_path: Path) -> None:
     environ: dict[str, str] = {}
     run = RunFolder(tmp_path)

@@ -67,6 +67,12 @@ class StoreCall:
     until: float = math.inf
     """The time, by the clock of attempts, from which on none begins: for what may be done by then or not at all."""
 
+    @property
+    def more_s(self) -> float:
+        """The time that an attempt may need besides the usual: for its body, and where the store works for long."""
+        longest_s = max(SMALL_S, self.idle_s, self.total_s or 0.0)
+        return size_of(self.body) / _WRITTEN_BYTES_A_SECOND + longest_s - SMALL_S
+
 
 @dataclass(frozen=True, slots=True)
 class StoreAnswer:
@@ -224,7 +230,7 @@ class Exchange:
     async def _ask(
         self, call: StoreCall, take: Callable[[StoreCall, aiohttp.ClientResponse, int], Awaitable[_R]]
     ) -> _R:
-        attempts = self.attempts(more_s=size_of(call.body) / _WRITTEN_BYTES_A_SECOND)
+        attempts = self.attempts(more_s=call.more_s)
         began_at = time.perf_counter()
         try:
             while True:

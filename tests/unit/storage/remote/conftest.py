@@ -23,8 +23,14 @@ def meet(pauses: list[float]) -> Meeting:
     """Open an exchange with the server at a URL."""
 
     @asynccontextmanager
-    async def opened(url: str, *, retries: int = 5, signed: list[StoreCall] | None = None) -> AsyncIterator[Exchange]:
+    async def opened(
+        url: str, *, retries: int = 5, signed: list[StoreCall] | None = None, took_s: float = 0.0
+    ) -> AsyncIterator[Exchange]:
+        """Each attempt takes *took_s* by the clock of attempts."""
+        now = [0.0]
+
         async def sign(call: StoreCall) -> dict[str, str]:
+            now[0] += took_s
             if signed is not None:
                 signed.append(call)
             return {**call.headers, "Authorization": "me"}
@@ -33,7 +39,7 @@ def meet(pauses: list[float]) -> Meeting:
             pauses.append(seconds)
 
         settings = ExchangeSettings(
-            limits=AttemptLimits(retries=retries), times=AttemptTimes(sleep=pause, chance=lambda: 1.0)
+            limits=AttemptLimits(retries=retries), times=AttemptTimes(lambda: now[0], pause, lambda: 1.0)
         )
         pools = Pools(url, user_agent="moorage-test")
         try:

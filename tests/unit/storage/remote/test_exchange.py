@@ -83,6 +83,20 @@ async def test_the_time_for_a_body_is_not_taken_from_that_for_more_attempts(meet
     assert not await attempts.again()
 
 
+@pytest.mark.parametrize("more", [{"idle_s": 600.0, "total_s": None}, {"total_s": 120.0}], ids=["slow", "long"])
+async def test_what_may_take_longer_than_a_minute_is_tried_again_when_it_did(
+    meet: Meeting, more: dict[str, float | None]
+) -> None:
+    """A service copies for minutes before it says 500; and an administrator may have given each attempt more time."""
+    async with RudeServer([Said(500), Said(200)]) as server, meet(server.url, took_s=100.0) as exchange:
+        assert (await exchange.send(call(server.url, **more))).attempt == 2
+
+
+async def test_what_should_take_less_than_a_minute_is_not_tried_again_when_it_took_more(meet: Meeting) -> None:
+    async with RudeServer([Said(500), Said(200)]) as server, meet(server.url, took_s=100.0) as exchange:
+        assert (await exchange.send(call(server.url))).status == 500
+
+
 async def test_no_attempt_begins_behind_its_time(meet: Meeting) -> None:
     async with RudeServer() as server, meet(server.url) as exchange:
         with pytest.raises(StorageUnavailable, match="too slow"):

@@ -133,7 +133,7 @@ def docker_there(tmp_path_factory: pytest.TempPathFactory, loopback: Loopback) -
 class SecondTerminal:
     """A shell that stops at the first command that fails, as a reader would."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str], within: Sequence[str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], within: Sequence[str] = ()) -> None:
         self.shell = subprocess.Popen(
             [*within, "bash", "-eu", "-o", "pipefail"],
             stdin=subprocess.PIPE,

@@ -13,8 +13,9 @@ _SHARES = 16
 """Ranges, one for each of xdist's processes."""
 _WIDTH = (_LAST - _FIRST) // _SHARES
 _TURNS = itertools.count(random.randrange(_WIDTH))
-_CLAIMS: collections.deque[socket.socket] = collections.deque(maxlen=128)
+_CLAIMS: collections.deque[socket.socket] = collections.deque()
 """What keeps the last ports from tests of another run on this machine, until their servers listen."""
+_MOST_CLAIMS = 128
 
 
 def free_port() -> int:
@@ -25,6 +26,8 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             _CLAIMS.append(_claim(port))
+            if len(_CLAIMS) > _MOST_CLAIMS:
+                _CLAIMS.popleft().close()
             return port
     msg = f"no port of the range of process {share} is free"
     raise RuntimeError(msg)

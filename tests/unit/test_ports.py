@@ -1,5 +1,6 @@
 """Ports that tests are given: two processes never get the same one, though neither listens at it yet."""
 
+import gc
 import itertools
 import os
 import subprocess
@@ -29,3 +30,11 @@ def test_a_port_that_a_test_of_another_run_was_given_is_passed_over(monkeypatch:
     finally:
         other.kill()
         other.communicate()
+
+
+def test_a_port_is_nobody_elses_until_many_others_were_given_out() -> None:
+    first = ports.free_port()
+    given = {ports.free_port() for _ in range(ports._MOST_CLAIMS)}
+    assert first not in given
+    assert len(given) == len(ports._CLAIMS) == ports._MOST_CLAIMS
+    gc.collect()  # Whoever lets go of one without closing it is told of here.

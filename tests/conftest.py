@@ -30,7 +30,7 @@ _FAILED = pytest.StashKey[bool]()
 _SCRATCH = pytest.StashKey[RunFolder]()
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a scratch folder, and this process, and all that it starts, a home of its own.
 
@@ -41,13 +41,18 @@ def pytest_configure(config: pytest.Config) -> None:
         msg = f"the locale's encoding is {sys.getfilesystemencoding()}; run the tests by make, or with LC_ALL=C.UTF-8"
         raise pytest.UsageError(msg)
     os.umask(UMASK)
-    count_alone(config)
     if not hasattr(config, "workerinput"):  # Else the process that has begun the run has made it for all.
-        config.stash[_SCRATCH] = RunFolder(place_for_scratch(os.environ))
-        config.stash[_SCRATCH].use(os.environ)
+        run = config.stash[_SCRATCH] = RunFolder(place_for_scratch(os.environ))
+        run.use(os.environ)
+        config.option.basetemp = config.option.basetemp or str(run.path / "t")  # Short, as sockets lie below it.
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])
     hear_interrupts()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Settle who counts second tries, once the plugin for them has been configured."""
+    count_alone(session.config)
 
 
 @pytest.hookimpl(wrapper=True)

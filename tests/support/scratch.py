@@ -7,6 +7,7 @@ It is in memory where there is enough of it: a test then waits for no disk. ADR 
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import MutableMapping
@@ -26,15 +27,17 @@ class RunFolder:
     def __init__(self, place: Path) -> None:
         _remove_abandoned(place)
         # It gets its name when it is held: before that, a run that begins now would take it for an abandoned one.
-        made = Path(tempfile.mkdtemp(prefix=".", dir=place))
+        name = secrets.token_hex(4)  # Clients make names of images from paths.
+        made = place / f".{name}"
+        made.mkdir()
         made.chmod(0o711)  # Servers that run as another user have their folders below it.
         self._held = _hold(made)
-        self.path = made.rename(place / f"{_PREFIX}{made.name[1:]}")
+        self.path = made.rename(place / f"{_PREFIX}{name}")
 
     def use(self, environ: MutableMapping[str, str]) -> None:
         """Have this process, and all that it starts, make scratch folders here: those of other runs below it too."""
         tempfile.tempdir = str(self.path)
-        for name in ("TMPDIR", "PYTEST_DEBUG_TEMPROOT", SCRATCH):
+        for name in ("TMPDIR", SCRATCH):
             environ[name] = str(self.path)
 
     def end(self, *, keep: bool) -> None:

@@ -155,7 +155,7 @@ class Choosing:
     async def _name_of_adopting(self, place: DatabasePlace, note: AdoptionNote | None) -> str:
         """The name of the database, which storage notes as the one that adopts."""
         if note is not None and isinstance(place, Path) and not _has_content(place):
-            self._object(_lost(self.database.sqlite, _SHOWN_ADOPTION))
+            self._object(_lost(self.database.sqlite, _SHOWN_ADOPTION, _shown(Lock.DATABASE)))
         has_images = await self.prepare(place)
         if note is None:
             await self._refuse_adoption(has_images=has_images)
@@ -328,11 +328,12 @@ def _in_link_files(because: str) -> Mistake:
     )
 
 
-def _lost(path: str, file: str) -> Mistake:
+def _lost(path: str, *files: str) -> Mistake:
+    """*files*: what storage says of the database that is gone. A new one is refused for any of them."""
     return Mistake(
         "database.sqlite",
-        f"storage has {file} and there is no {path}: a new database would look empty; bring the file "
-        f"back, or {_NAMES}; to begin anew, remove the lock file",
+        f"storage has {files[0]} and there is no {path}: a new database would look empty; bring the file "
+        f"back, or {_NAMES}; to begin anew, remove {', '.join((*files, _SHOWN_IDENTITY))}",
     )
 
 

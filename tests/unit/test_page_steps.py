@@ -28,9 +28,8 @@ def program(folder: Path, name: str, text: str) -> None:
 def test_the_weekly_collection_brings_the_registry_back_when_a_signal_ends_it(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    (script,) = re.findall(
-        r"^```sh\n(#!/bin/sh\n.*?)^```$", (HOW_TO / "offline-garbage-collection.md").read_text(), re.M | re.S
-    )
+    page = (HOW_TO / "offline-garbage-collection.md").read_text()
+    (script,) = re.findall(r"^```sh\n(#!/bin/sh\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
     environment, began, log = tmp_path / "moorage.env", tmp_path / "began", tmp_path / "log"
     program(tmp_path, "systemctl", f'echo "$@ $(ls {environment} 2>/dev/null)" >>{log}')
     collection = f"touch {began}; exec sleep 0.5"

@@ -14,8 +14,8 @@ from moorage.config.sections.storage_gcs import GCSSection
 from moorage.control.configuration import ControlConfiguration
 
 _PRIVATE = 0o600
-_TOKEN_SERVER = "auth.token.server"
-_WITH_PATHS = ("config.yml", "control.yml", _TOKEN_SERVER)
+_SERVER_FILE = "auth.token.server"
+_WITH_PATHS = ("config.yml", "control.yml", _SERVER_FILE)
 """Kept files that name others."""
 
 
@@ -134,4 +134,4 @@ def _named_by_token_server(server: Path) -> Iterator[tuple[str, Path]]:
     named += [(f"tls.{key}", path) for key, path in found.tls.model_dump().items()]
     for key, path in named:
         if path:
-            yield f"{key} of {_TOKEN_SERVER}", Path(path).absolute()
+            yield f"{key} of {_SERVER_FILE}", Path(path).absolute()

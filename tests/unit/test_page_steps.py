@@ -15,7 +15,8 @@ from moorage.errors import Mistake
 from moorage.starting import store_choice
 from moorage.storage.restore_note import RestoreNote
 
-HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+DOCS = Path(__file__).parents[2] / "docs"
+HOW_TO = DOCS / "how-to"
 DEADLINE_S = 20.0
 
 
@@ -69,3 +70,13 @@ def test_each_refusal_of_a_start_has_its_way_out_on_the_page() -> None:
     said = re.findall(r"^\| `(.*?)` \|", adopting, re.MULTILINE)
     patterns += [re.escape(each).replace("…\\ ", "").replace("…", ".*") for each in said]
     assert [text for text in texts if not any(re.search(pattern, text) for pattern in patterns)] == []
+
+
+def test_backups_and_offline_collections_of_the_pages_are_not_due_at_the_same_moment() -> None:
+    due: dict[str, set[tuple[str, str]]] = {"backup": set(), "collect": set()}
+    for page in DOCS.rglob("*.md"):
+        if page.parent.name != "adr":
+            for minute, hour, line in re.findall(r"\b(\d+) (\d+) \* \* [*0-7] +(.*)", page.read_text()):
+                due["collect" if "collect" in line else "backup"].add((minute, hour))
+    assert due["collect"] == {("5", "4")}, "that of the package's timer"
+    assert due["backup"] - due["collect"] == due["backup"] != set()

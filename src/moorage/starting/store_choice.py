@@ -132,12 +132,14 @@ class Choosing:
 
     async def _adopted(self, found: Locks, note: AdoptionNote | None) -> Store | None:
         """The database with link files behind it; None if there is nothing to adopt, or not any more."""
-        if not self.database.adopt or not self.enforces or self.begin_adoption is None:
+        if not self.database.adopt or self.begin_adoption is None:
             if note is not None and found.filesystem:
                 self._object(_ADOPTING)
             return None
         if note is None and await _first_repository(self.storage) is None:
             return None
+        if not self.enforces:  # Nobody has forced what would come of it: images that seem to be gone.
+            raise ConfigurationError([_NEEDS_LOCKS])
         place = needed_database(self.database)
         name = await self._name_of_adopting(place, note)
         if await self.begin_adoption(place):
@@ -288,6 +290,11 @@ _ADOPTING = Mistake(
     "database.adopt",
     f"{_SHOWN_ADOPTION} says that a database is taking over the link files of this storage, and each of the two has a "
     "part of the images; set database.adopt: true and name that database until it is done",
+)
+_NEEDS_LOCKS = Mistake(
+    "database.adopt",
+    f"needs lock files, and {ENFORCEMENT_VARIABLE} is false: take the variable away until the adoption has ended; "
+    "without them the database would be served alone, which does not have all images",
 )
 _OTHER_ADOPTION = Mistake(
     "database.adopt",

@@ -73,7 +73,7 @@ class TestAdoption:
         await starter.storage.put(LINK, b"")
         if has_begun:
             await starter.adopt()
-        with pytest.raises(ConfigurationError, match="database.adopt: needs lock files"):
+        with pytest.raises(ConfigurationError, match="needs lock files"):
             await starter.adopt(enforces=False)
 
     async def test_where_lock_files_do_not_count_it_may_stay_in_the_configuration_of_a_new_registry(

@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from moorage.backup.places import read_places
 from moorage.errors import Mistake
 from moorage.starting import store_choice
 from moorage.storage.restore_note import RestoreNote
+from support.components import need
 
 DOCS = Path(__file__).parents[2] / "docs"
 HOW_TO = DOCS / "how-to"
@@ -80,3 +82,16 @@ def test_backups_and_offline_collections_of_the_pages_are_not_due_at_the_same_mo
                 due["collect" if "collect" in line else "backup"].add((minute, hour))
     assert due["collect"] == {("5", "4")}, "that of the package's timer"
     assert due["backup"] - due["collect"] == due["backup"] != set()
+
+
+def test_a_worker_is_found_by_the_command_of_the_page_about_profiles() -> None:
+    need("pgrep")
+    (line,) = re.findall(r'--pid "\$\((.*?)\)"', (HOW_TO / "monitoring.md").read_text())
+    code = "from moorage.server import supervisor; supervisor._name_process(0); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        words = [word for word in shlex.split(line) if word != "--oldest"]  # Other tests have workers, too.
+        found = subprocess.run(words, capture_output=True, text=True, check=False, timeout=DEADLINE_S).stdout
+        worker.kill()
+    assert str(worker.pid) in found.split()

@@ -14,6 +14,9 @@ from moorage.config.sections.storage_gcs import GCSSection
 from moorage.control.configuration import ControlConfiguration
 
 _PRIVATE = 0o600
+_SERVER_FILE = "auth.token.server"
+_WITH_PATHS = ("config.yml", "control.yml", _SERVER_FILE)
+"""Kept files that name others."""
 
 
 def named_by_registry(config: Config) -> Iterator[tuple[str, Path]]:
@@ -39,7 +42,7 @@ def named_by_registry(config: Config) -> Iterator[tuple[str, Path]]:
         if path:
             yield key, Path(path).absolute()
     if isinstance(auth, TokenAuth) and auth.server:
-        yield "keys of auth.token.server", _keys_of(Path(auth.server))
+        yield from _named_by_token_server(Path(auth.server))
 
 
 def named_by_control(configuration: ControlConfiguration, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -106,7 +109,7 @@ def _raised(exc: OSError) -> None:
 
 
 def put_back(kept: Sequence[KeptFile], source: Path, *, was: Path, now: Path) -> None:
-    """Put files into the folder *now* that were in *was*; in the two configurations its name is the new one.
+    """Put files into the folder *now* that were in *was*; in the configurations among them its name is the new one.
 
     Raises:
         OSError: one cannot be read or written.
@@ -117,13 +120,18 @@ def put_back(kept: Sequence[KeptFile], source: Path, *, was: Path, now: Path) ->
             continue  # It was put back whole, by a restore that was ended before it was done.
         make_folder(target.parent, mode=0o700)
         content = (source / each.file).read_bytes()
-        if each.key in ("config.yml", "control.yml"):
+        if each.key in _WITH_PATHS:
             content = content.replace(f"{was}/".encode(), f"{now}/".encode())
         write_whole(target, content, mode=_PRIVATE)
 
 
-def _keys_of(server: Path) -> Path:
-    """The folder of a token server's keys."""
+def _named_by_token_server(server: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what the file of a token server names: its users and rules are nowhere else."""
     from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - who has none need not wait for it
 
-    return Path(TokenServerSettings.read(server).keys).absolute()
+    found = TokenServerSettings.read(server)
+    named = [(key, getattr(found, key)) for key in ("users", "rules", "keys")]
+    named += [(f"tls.{key}", path) for key, path in found.tls.model_dump().items()]
+    for key, path in named:
+        if path:
+            yield f"{key} of {_SERVER_FILE}", Path(path).absolute()

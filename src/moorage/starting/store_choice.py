@@ -132,12 +132,14 @@ class Choosing:
 
     async def _adopted(self, found: Locks, note: AdoptionNote | None) -> Store | None:
         """The database with link files behind it; None if there is nothing to adopt, or not any more."""
-        if not self.database.adopt or not self.enforces or self.begin_adoption is None:
+        if not self.database.adopt or self.begin_adoption is None:
             if note is not None and found.filesystem:
                 self._object(_ADOPTING)
             return None
         if note is None and await _first_repository(self.storage) is None:
             return None
+        if not self.enforces:  # Nobody has forced what would come of it: images that seem to be gone.
+            raise ConfigurationError([_NEEDS_LOCKS])
         place = needed_database(self.database)
         name = await self._name_of_adopting(place, note)
         if await self.begin_adoption(place):
@@ -155,7 +157,7 @@ class Choosing:
     async def _name_of_adopting(self, place: DatabasePlace, note: AdoptionNote | None) -> str:
         """The name of the database, which storage notes as the one that adopts."""
         if note is not None and isinstance(place, Path) and not _has_content(place):
-            self._object(_lost(self.database.sqlite, _SHOWN_ADOPTION))
+            self._object(_lost(self.database.sqlite, _SHOWN_ADOPTION, _shown(Lock.DATABASE)))
         has_images = await self.prepare(place)
         if note is None:
             await self._refuse_adoption(has_images=has_images)
@@ -289,6 +291,11 @@ _ADOPTING = Mistake(
     f"{_SHOWN_ADOPTION} says that a database is taking over the link files of this storage, and each of the two has a "
     "part of the images; set database.adopt: true and name that database until it is done",
 )
+_NEEDS_LOCKS = Mistake(
+    "database.adopt",
+    f"needs lock files, and {ENFORCEMENT_VARIABLE} is false: take the variable away until the adoption has ended; "
+    "without them the database would be served alone, which does not have all images",
+)
 _OTHER_ADOPTION = Mistake(
     "database.adopt",
     f"{_SHOWN_ADOPTION} says that another database is taking over the link files of this storage; name that one",
@@ -328,11 +335,12 @@ def _in_link_files(because: str) -> Mistake:
     )
 
 
-def _lost(path: str, file: str) -> Mistake:
+def _lost(path: str, *files: str) -> Mistake:
+    """*files*: what storage says of the database that is gone. A new one is refused for any of them."""
     return Mistake(
         "database.sqlite",
-        f"storage has {file} and there is no {path}: a new database would look empty; bring the file "
-        f"back, or {_NAMES}; to begin anew, remove the lock file",
+        f"storage has {files[0]} and there is no {path}: a new database would look empty; bring the file "
+        f"back, or {_NAMES}; to begin anew, remove {', '.join((*files, _SHOWN_IDENTITY))}",
     )
 
 

@@ -82,6 +82,21 @@ def test_whoever_is_gone_or_disabled_is_out_with_tokens_and_sessions_until_they_
     assert ask(client, given=("ada", secret)).status_code == 200
 
 
+def test_the_last_administrator_who_is_gone_is_blocked_once_there_is_another(
+    client: Client, people: People, configure: Configure
+) -> None:
+    configure(group_base=GROUPS, admin_group="admins")
+    people.add("bob")
+    people.set_group("admins", ["ada"])
+    sign_in(client, "ada", PASSWORD)
+    people.remove("ada")
+    checked()
+    assert User.objects.get(username="ada").is_active
+    new_user(is_admin=True)
+    checked(timezone.now() + 2 * HOUR)
+    assert User.objects.get(username="ada").state == UserState.LDAP_BLOCKED
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "is_over"),
     [

@@ -8,11 +8,12 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from moorage.backup.kept_files import keep, named_by_control, named_by_registry
+from moorage.backup.kept_files import keep, named_by_control, named_by_registry, put_back
 from moorage.config import Config
 from moorage.config.load import load
 from moorage.config.sections.middleware import STORAGE_MIDDLEWARE
 from moorage.control.configuration import ControlConfiguration
+from moorage.token_server.settings import TokenServerSettings
 from support.other_user import as_other_user, folder_for_all
 
 _NAMES_A_FILE = re.compile(r"\b(PEM files?|JSON file|File (that|of)|The file,|The folder where the account)\b")
@@ -77,6 +78,38 @@ def test_all_files_of_a_registrys_configuration_are_kept() -> None:
     for text in (REGISTRY, OWN_CERTIFICATE):
         config = load(text, {}).config
         assert {str(path) for _, path in named_by_registry(config)} == paths_in(text)
+
+
+TOKENS = """
+service: s
+issuer: i
+users: users
+rules: ../rules.yml
+keys: {folder}/signing
+tls: {{certificate: web.pem, key: web.key}}
+"""
+
+
+def test_users_and_rules_of_a_registrys_own_token_server_are_kept(tmp_path: Path) -> None:
+    server = tmp_path / "tokens" / "tokens.yml"
+    server.parent.mkdir()
+    server.write_text(TOKENS.format(folder=tmp_path))
+    token = f"{{realm: http://a/b, service: s, issuer: i, rootcertbundle: {tmp_path}/all.pem, server: {server}}}"
+    config = load(f"version: 0.1\nstorage: {{inmemory: {{}}}}\nauth: {{token: {token}}}", {}).config
+    found = {str(path.resolve().relative_to(tmp_path)) for _, path in named_by_registry(config)}
+    below = {f"tokens/{name}" for name in ("tokens.yml", "users", "web.pem", "web.key")}
+    assert found == {"all.pem", "rules.yml", "signing", *below}
+    keys = set(file_keys(TokenServerSettings)) | {"keys"}
+    assert {key for key in keys if f"{key}:" not in TOKENS} == set()
+
+
+def test_a_token_server_of_another_folder_looks_for_its_files_where_they_are_now(tmp_path: Path) -> None:
+    was, now, files = tmp_path / "was", tmp_path / "now", tmp_path / "files"
+    for folder in (was, files):
+        folder.mkdir()
+    (was / "tokens.yml").write_text(TOKENS.format(folder=was))
+    put_back(keep([("auth.token.server", was / "tokens.yml")], files), tmp_path, was=was, now=now)
+    assert TokenServerSettings.read(now / "tokens.yml").keys == str(now / "signing")
 
 
 def test_all_files_of_a_control_planes_configuration_are_kept() -> None:

@@ -48,7 +48,7 @@ class Starter:
         self.warnings = [f"{line['event']} {line}" for line in lines if line["log_level"] == "warning"]
         return store
 
-    async def adopt(self) -> DatabaseStore:
+    async def adopt(self, *, enforces: bool = True) -> DatabaseStore:
         """What is chosen with ``database.adopt``."""
         section = {"enabled": True, "adopt": True, "sqlite": str(self.file)}
         store = await Choosing(
@@ -57,6 +57,7 @@ class Starter:
             prepare=prepare,
             inspect=inspect,
             begin_adoption=begin_adoption,
+            enforces=enforces,
         ).store()
         assert isinstance(store, DatabaseStore)
         return store

@@ -66,6 +66,21 @@ class TestAdoption:
         assert await AdoptionNote.read(starter.storage) is None
         await starter.adopt()
 
+    @pytest.mark.parametrize("has_begun", [False, True])
+    async def test_where_lock_files_do_not_count_it_is_refused_and_no_empty_database_is_served_instead(
+        self, starter: Starter, *, has_begun: bool
+    ) -> None:
+        await starter.storage.put(LINK, b"")
+        if has_begun:
+            await starter.adopt()
+        with pytest.raises(ConfigurationError, match="needs lock files"):
+            await starter.adopt(enforces=False)
+
+    async def test_where_lock_files_do_not_count_it_may_stay_in_the_configuration_of_a_new_registry(
+        self, starter: Starter
+    ) -> None:
+        assert not (await starter.adopt(enforces=False)).adopting
+
     async def test_where_there_are_no_link_files_it_is_a_start_with_a_database(self, starter: Starter) -> None:
         assert not (await starter.adopt()).adopting
         assert await starter.locks() == DATABASE

@@ -1,15 +1,20 @@
 """Storage and database know each other: neither is started with another one's half."""
 
+import re
 import sqlite3
 from contextlib import closing
 
+import pytest
+
+from moorage.errors import ConfigurationError
 from moorage.metadata.sql.links import SqlLinks
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
-from unit.starting.starts import Starter
+from moorage.wiring.stores import DatabaseStore
+from unit.starting.starts import BLOB, LINK, Starter
 
 
 async def known_blob(starter: Starter) -> None:
@@ -67,3 +72,28 @@ async def test_a_database_file_of_no_bytes_is_no_empty_registry(starter: Starter
     await known_blob(starter)
     starter.file.write_bytes(b"")
     assert "would look empty" in await starter.refusal(True)
+
+
+def named_for_a_new_beginning(refusal: str) -> list[str]:
+    """The files that a refusal wants to be removed by whoever begins anew."""
+    return [f"/{word}" for word in re.findall(r"docker/[\w./-]+\w", refusal.partition("to begin anew, remove")[2])]
+
+
+async def test_whoever_begins_anew_as_a_refusal_says_is_not_refused_again(starter: Starter) -> None:
+    await starter.start(enabled=True)
+    await starter.storage.put(BLOB, b"x")
+    starter.file.unlink()
+    for path in named_for_a_new_beginning(await starter.refusal(enabled=True)):
+        await starter.storage.delete(path)
+    assert isinstance(await starter.start(enabled=True), DatabaseStore)
+
+
+async def test_whoever_adopts_anew_as_a_refusal_says_is_not_refused_again(starter: Starter) -> None:
+    await starter.storage.put(LINK, b"")
+    await starter.adopt()
+    starter.file.unlink()
+    with pytest.raises(ConfigurationError) as raised:
+        await starter.adopt()
+    for path in named_for_a_new_beginning(str(raised.value)):
+        await starter.storage.delete(path)
+    assert (await starter.adopt()).adopting

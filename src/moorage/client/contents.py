@@ -1,6 +1,5 @@
 """Contents of a registry, by the requests that every registry answers: names, manifests, sizes."""
 
-import json
 import re
 import urllib.parse
 from collections import Counter
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moorage.client.reading import AnswerUnreadable, read_json
 from moorage.client.registry import CommandFailed, Remote
 from moorage.oci.mediatypes import is_listed_manifest
 
@@ -46,8 +46,7 @@ def pages(remote: Remote, path: str, member: str) -> Iterator[str]:
     while path not in seen:
         seen.add(path)
         received = remote.fetch(path, accept="application/json")
-        names = object_in(received.body, remote.url).get(member) or ()
-        yield from (str(name) for name in names)
+        yield from names_in(received.body, remote.url, member)
         following = _NEXT.search(received.headers.get("Link", ""))
         if following is None:
             return
@@ -156,6 +155,21 @@ def _path(repository: str, reference: str) -> str:
     return f"/v2/{urllib.parse.quote(repository)}/manifests/{urllib.parse.quote(reference, safe=':')}"
 
 
+def names_in(body: bytes, url: str, member: str) -> Sequence[str]:
+    """Return the names in one page of a list that *url* answers; none where there is no list.
+
+    Raises:
+        CommandFailed: it is no such list, or one of its names can be none.
+    """
+    names = object_in(body, url).get(member)
+    if names is None:
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.isprintable() for name in names):
+        msg = f"what answers at {url} is no registry: its {member} are no list of names"
+        raise CommandFailed(msg)
+    return names
+
+
 def object_in(body: bytes, url: str) -> Mapping[str, Any]:
     """Return the JSON object in an answer of *url*.
 
@@ -163,8 +177,8 @@ def object_in(body: bytes, url: str) -> Mapping[str, Any]:
         CommandFailed: there is none.
     """
     try:
-        value = json.loads(body)
-    except ValueError:
+        value = read_json(body)
+    except AnswerUnreadable:
         value = None
     if not isinstance(value, dict):
         msg = f"what answers at {url} is no registry"

@@ -7,7 +7,6 @@ Source: Docker token authentication specification; RFC 7235 § 4.1.
 
 import base64
 import http.client
-import json
 import re
 import ssl
 import urllib.error
@@ -16,11 +15,12 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Self
+from typing import Any, Self
 
 from moorage.auth.addresses import is_loopback
 from moorage.client.docker_config import LoginFiles, LoginFileUnusable
 from moorage.client.places import host_of, login_name_of
+from moorage.client.reading import read_json
 from moorage.client.tls import tls_in_words
 
 USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
@@ -163,7 +163,7 @@ class Credentials:
         """The token that is answered; *user* is whose password went with the request."""
         try:
             with urllib.request.urlopen(request, timeout=_DEADLINE_S, context=self.context) as response:  # noqa: S310 - as above
-                value = json.loads(response.read(_ANSWER_LIMIT_BYTES))
+                value: Any = read_json(response.read(_ANSWER_LIMIT_BYTES))
             return str(value.get("token") or value["access_token"])
         except urllib.error.HTTPError as exc:
             exc.close()

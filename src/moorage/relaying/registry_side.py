@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
 
-from moorage.client.contents import object_in
+from moorage.client.contents import names_in
 from moorage.client.registry import CommandFailed
 from moorage.client.streaming import StreamedAnswer, StreamedCall, StreamingRemote, joined_url
 from moorage.errors import ManifestInvalid
@@ -197,9 +197,8 @@ class RegistrySide:
             answer = await self.remote.ask(call)
             if answer.status != HTTPStatus.OK:
                 raise self.remote.refused(answer)
-            names = object_in(answer.body, answer.url).get(member)
-            for name in names if isinstance(names, list) else ():
-                yield str(name)
+            for name in names_in(answer.body, answer.url, member):
+                yield name
             following = self._next_page(answer)
             if following is None:
                 return

@@ -15,6 +15,8 @@ _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
+_IDLE_PAGES_LIMIT = 1000
+"""So many pages without a new name: whoever may see little of a list gets empty ones in between."""
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
 
 
@@ -42,11 +44,11 @@ def pages(remote: Remote, path: str, member: str) -> Iterator[str]:
     Raises:
         CommandFailed: the registry refused, or is none.
     """
-    seen = set()
+    seen, found = set(), PagedNames(remote.url)
     while path not in seen:
         seen.add(path)
         received = remote.fetch(path, accept="application/json")
-        yield from names_in(received.body, remote.url, member)
+        yield from found.of_page(names_in(received.body, remote.url, member))
         following = _NEXT.search(received.headers.get("Link", ""))
         if following is None:
             return
@@ -153,6 +155,30 @@ def _digest_of(remote: Remote, repository: str, tag: str) -> str:
 
 def _path(repository: str, reference: str) -> str:
     return f"/v2/{urllib.parse.quote(repository)}/manifests/{urllib.parse.quote(reference, safe=':')}"
+
+
+class PagedNames:
+    """Names of all pages so far, which tell a list that goes on from one that never ends."""
+
+    def __init__(self, url: str) -> None:
+        """Begin with none of them; *url* is whose list it is."""
+        self._url = url
+        self._names: set[str] = set()
+        self._idle_pages = 0
+
+    def of_page(self, names: Sequence[str]) -> Sequence[str]:
+        """Return *names*, which one more page has.
+
+        Raises:
+            CommandFailed: for long, no page has had a name that was not there before.
+        """
+        count = len(self._names)
+        self._names.update(names)
+        self._idle_pages = self._idle_pages + 1 if len(self._names) == count else 0
+        if self._idle_pages > _IDLE_PAGES_LIMIT:
+            msg = f"{self._url} leads in a circle: {_IDLE_PAGES_LIMIT:,} pages of its list had nothing new"
+            raise CommandFailed(msg)
+        return names
 
 
 def names_in(body: bytes, url: str, member: str) -> Sequence[str]:

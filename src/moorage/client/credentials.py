@@ -30,6 +30,9 @@ _ANSWER_LIMIT_BYTES = 1 << 20
 _PARAMETER = re.compile(r'([A-Za-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))')
 
 
+_UNSENDABLE = "it has a line break, or another character that no token has"
+
+
 class NotLoggedIn(Exception):
     """The registry asks for credentials that there are not, or that may not be sent; the text says what to do."""
 
@@ -81,6 +84,10 @@ class Credentials:
         """
         if self.header.startswith("Bearer ") and not self.are_anybodys:
             _see_that_it_stays_secret("token", url)
+        if not (self.header.isascii() and self.header.isprintable()):
+            # HTTP's libraries would put all of it into their message.
+            msg = f"the token {f'in {TOKEN}' if self.token else 'that was got'} cannot be sent: {_UNSENDABLE}"
+            raise NotLoggedIn(msg)
         return self.header
 
     @property
@@ -134,7 +141,11 @@ class Credentials:
             msg = f"not logged in to {host_of(url)}, which asks for a user and a password: {self._advice()}"
             raise NotLoggedIn(msg)
         _see_that_it_stays_secret("password", url)
-        return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+        try:
+            return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+        except UnicodeEncodeError:
+            msg = f"the user or the password for {host_of(url)} is no text in UTF-8"
+            raise NotLoggedIn(msg) from None
 
     def _fetch(self, url: str, parameters: Mapping[str, str]) -> str:
         """A token from where the registry at *url* says, as the user, or as nobody in particular without one."""

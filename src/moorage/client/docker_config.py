@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moorage.client.reading import read_json
+from moorage.client.reading import printable, read_json
 from moorage.errors import MoorageError
 from moorage.permissions import reason_of
 
@@ -176,8 +176,8 @@ def _helper(content: Mapping[str, Any], host: str) -> str:
     """The helper for a registry; empty: the file itself keeps its credentials."""
     found = _section(content, "credHelpers").get(host) or content.get("credsStore") or ""
     name = found if isinstance(found, str) else ""
-    if "/" in name:
-        msg = f"{name} is no name of a credential helper"
+    if "/" in name or not name.isprintable():
+        msg = f"{printable(name)} is no name of a credential helper"
         raise LoginFileUnusable(msg)
     return name
 

@@ -14,7 +14,7 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
-from moorage.client.credentials import Credentials, NotLoggedIn
+from moorage.client.credentials import PASSWORD, USERNAME, Credentials, NotLoggedIn
 from moorage.client.places import host_of
 from moorage.client.reading import AnswerUnreadable, printable, read_answer, read_json
 from moorage.client.tls import tls_in_words, trusting, wants_tls
@@ -229,9 +229,15 @@ def see_that_it_is_a_url(url: str) -> None:
     Raises:
         CommandFailed: it cannot.
     """
-    mistake = _mistake_in(url)
+    mistake, shown = _mistake_in(url), url
+    scheme, mark, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    if "@" in host:
+        mistake = mistake or f"it names a user; `moorage login`, {USERNAME} and {PASSWORD} are for that"
+        # What stands before it may be a password.
+        shown = f"{scheme}{mark}…@{host.rpartition('@')[2]}{slash}{path}"
     if mistake:
-        msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
+        msg = f"{shown} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
         raise CommandFailed(msg)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
 
-from moorage.client.contents import names_in
+from moorage.client.contents import PagedNames, names_in
 from moorage.client.registry import CommandFailed
 from moorage.client.streaming import StreamedAnswer, StreamedCall, StreamingRemote, joined_url
 from moorage.errors import ManifestInvalid
@@ -191,13 +191,14 @@ class RegistrySide:
 
     async def _names(self, url: str, member: str, repository: str) -> AsyncIterator[str]:
         seen: set[str] = set()
-        while url not in seen and len(seen) < _PAGES_LIMIT:
+        found = PagedNames(self.remote.url)
+        while url not in seen:
             seen.add(url)
             call = StreamedCall(method="GET", url=url, repository=repository, headers={"Accept": "application/json"})
             answer = await self.remote.ask(call)
             if answer.status != HTTPStatus.OK:
                 raise self.remote.refused(answer)
-            for name in names_in(answer.body, answer.url, member):
+            for name in found.of_page(names_in(answer.body, answer.url, member)):
                 yield name
             following = self._next_page(answer)
             if following is None:

@@ -1,5 +1,6 @@
 """Commands that ask a registry whose answers are of another version, or none at all: a message, never a traceback."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ class Stub(ThreadedServer):
     def __init__(self) -> None:
         self.answer: object = {}
         self.status = 200
+        self.pages: Iterator[int] | None = None
         stub = self
 
         class Handler(Quiet, BaseHTTPRequestHandler):
@@ -92,6 +94,9 @@ class Stub(ThreadedServer):
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 body = stub.answer if isinstance(stub.answer, bytes) else json.dumps(stub.answer).encode()
                 self.send_response(stub.status)
+                if stub.pages is not None:
+                    path = self.path.partition("?")[0]
+                    self.send_header("Link", f'<{path}?last={next(stub.pages)}>; rel="next"')
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -134,6 +139,21 @@ def test_a_list_of_what_is_no_name_is_no_list(stub: Stub, names: object, words: 
     assert re.fullmatch(
         r"error: what answers at \S+ is no registry: its (repositories|tags) are no list of names\n", err
     )
+
+
+@pytest.mark.parametrize("names", [[], ["a"]], ids=json.dumps)
+@pytest.mark.parametrize("words", LISTS[1:2] + LISTS[-1:], ids=" ".join)
+def test_a_list_that_never_ends_is_told(
+    stub: Stub, names: object, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage.client.contents._IDLE_PAGES_LIMIT", 20)
+    stub.status, stub.answer, stub.pages = 200, {"repositories": names, "tags": names}, itertools.count()
+    try:
+        status, out, err = stub.run(*words)
+    finally:
+        stub.pages = None
+    assert (status, out) == (1, "")
+    assert "leads in a circle: 20 pages of its list had nothing new" in err
 
 
 @pytest.mark.parametrize("words", [*COMMANDS[:2], *LISTS], ids=" ".join)

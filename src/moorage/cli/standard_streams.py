@@ -15,7 +15,7 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 class OutputLost(OSError):
-    """What was printed could not be written."""
+    """Failure to write what was printed."""
 
 
 class _ToldOutput(io.TextIOWrapper):
@@ -42,7 +42,7 @@ def run_with_streams(command: Callable[[], object]) -> None:
     Who reads a pipe no longer has what they wanted, so that is not said.
     """
     _fill_closed()
-    if sys.stdout is sys.__stdout__:
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
         sys.stdout = _told(sys.stdout)
     output = sys.stdout
     try:

@@ -13,7 +13,7 @@ from moorage.cli.reaching import CA, Registry, connect, reach
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import say_none
-from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
+from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of, tags_of
 from moorage.client.places import is_host_alone
 from moorage.client.reading import printable
 from moorage.oci.mediatypes import REFERENCE_TYPE
@@ -42,7 +42,7 @@ def list_tags(
 ) -> None:
     """List the tags of a repository, one a line. Example: moorage tag list group/app."""
     remote, found = connect(place, ca=ca)
-    names = pages(remote, f"/v2/{found.repository}/tags/list", "tags")
+    names = tags_of(remote, found.repository)
     # Distribution 2 lists tags in any order.
     shown = sorted(name for name in names if with_signatures or not SIGNATURE.fullmatch(name))
     _print_names(shown, as_json=as_json, things=f"tags in {found.repository}")

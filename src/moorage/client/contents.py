@@ -56,13 +56,22 @@ def pages(remote: Remote, path: str, member: str) -> Iterator[str]:
         path = "/v2/" + following[1].partition("/v2/")[2]
 
 
+def tags_of(remote: Remote, repository: str) -> Iterator[str]:
+    """Yield the tags of a repository.
+
+    Raises:
+        CommandFailed: the registry refused, or is none.
+    """
+    return pages(remote, f"/v2/{urllib.parse.quote(repository)}/tags/list", "tags")
+
+
 def manifest_of(remote: Remote, repository: str, reference: str) -> tuple[str, Mapping[str, Any]]:
     """The digest and the content of a manifest.
 
     Raises:
         CommandFailed: the registry refused, or is none.
     """
-    received = remote.fetch(_path(repository, reference), accept=_MANIFESTS)
+    received = remote.fetch(manifest_path(repository, reference), accept=_MANIFESTS)
     return received.headers.get("Docker-Content-Digest", reference), object_in(received.body, remote.url)
 
 
@@ -125,7 +134,7 @@ def _content(
 ) -> Mapping[str, int]:
     """The blobs of a repository that its tags need, each with its size."""
     blobs: dict[str, int] = {}
-    waiting = list(pages(remote, f"/v2/{repository}/tags/list", "tags"))
+    waiting = list(tags_of(remote, repository))
     seen = set()
     while waiting:
         reference = waiting.pop()
@@ -149,11 +158,12 @@ def _content(
 
 
 def _digest_of(remote: Remote, repository: str, tag: str) -> str:
-    headers = remote.fetch(_path(repository, tag), method="HEAD", accept=_MANIFESTS).headers
+    headers = remote.fetch(manifest_path(repository, tag), method="HEAD", accept=_MANIFESTS).headers
     return str(headers.get("Docker-Content-Digest") or tag)
 
 
-def _path(repository: str, reference: str) -> str:
+def manifest_path(repository: str, reference: str) -> str:
+    """Return the path of a manifest; whatever a caller typed is a name in it, and no query."""
     return f"/v2/{urllib.parse.quote(repository)}/manifests/{urllib.parse.quote(reference, safe=':')}"
 
 

@@ -87,9 +87,15 @@ class Stub(ThreadedServer):
         self.answer: object = {}
         self.status = 200
         self.pages: Iterator[int] | None = None
+        self.asked: list[str] = []
         stub = self
 
         class Handler(Quiet, BaseHTTPRequestHandler):
+            def parse_request(self) -> bool:
+                is_good = super().parse_request()
+                stub.asked.append(self.path)
+                return is_good
+
             def do_GET(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 body = stub.answer if isinstance(stub.answer, bytes) else json.dumps(stub.answer).encode()
@@ -139,6 +145,20 @@ def test_a_list_of_what_is_no_name_is_no_list(stub: Stub, names: object, words: 
     assert re.fullmatch(
         r"error: what answers at \S+ is no registry: its (repositories|tags) are no list of names\n", err
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("tag", "list", "group/a b?c#d"), ("du", "group/a b?c#d"), ("tag", "delete", "group/a b?c#d", "x?y z")],
+    ids=" ".join,
+)
+def test_a_name_with_signs_of_urls_is_asked_for_as_it_was_typed(stub: Stub, words: tuple[str, ...]) -> None:
+    stub.status, stub.answer = 404, {"errors": [{"code": "NAME_INVALID", "message": "no such name"}]}
+    stub.asked.clear()
+    status, _, err = stub.run(*words)
+    assert (status, "is it running" in err) == (1, False), err
+    assert stub.asked[-1].startswith("/v2/group/a%20b%3Fc%23d/")
+    assert stub.asked[-1].endswith("/manifests/x%3Fy%20z" if words[1] == "delete" else "/tags/list")
 
 
 @pytest.mark.parametrize("names", [[], ["a"]], ids=json.dumps)

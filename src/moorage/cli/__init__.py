@@ -6,6 +6,7 @@ from gc import freeze, set_threshold  # The module itself would be hidden by our
 
 from moorage.cli.any_text import print_any_text, told_as_mistake
 from moorage.cli.quick_answers import quick_answer
+from moorage.cli.standard_streams import run_with_streams
 
 _GC_THRESHOLD = 50_000
 """Imports stay for good: looking for cycles every 700 objects costs a fifth of the time that a command needs."""
@@ -18,6 +19,10 @@ _ALONE = (
 
 def main() -> None:
     """Run the command line; mistakes of the caller become a message and a status, never a traceback."""
+    run_with_streams(_answer)
+
+
+def _answer() -> None:
     answer = quick_answer(sys.argv)
     if answer is not None:
         print(answer)

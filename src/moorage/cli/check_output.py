@@ -8,6 +8,7 @@ from moorage.cli.amounts import counted, shown_bytes
 from moorage.cli.bars import Bars
 from moorage.cli.noted_output import print_noted
 from moorage.cli.tables import print_table
+from moorage.client.reading import printable
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
 
@@ -93,4 +94,4 @@ def _line(finding: Finding) -> str:
     repair = f" -> {finding.repair}" if finding.repair else ""
     line = f"{finding.kind.value}: {finding.subject}{where} ({shown_bytes(finding.size_bytes)}){detail}{repair}"
     # Names come from folders: what is no text would end the command, and a control character would steer the terminal.
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    return printable(line)

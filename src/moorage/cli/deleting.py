@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from moorage.api.history_answers import TagsDeleted, TagState
+from moorage.client.contents import manifest_path
 from moorage.client.registry import CommandFailed, Remote
 
 _STEP = 2000
@@ -107,7 +108,7 @@ def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *,
     """Delete as the specification has it. There is no history, so it cannot be undone."""
     missing, moved = [], []
     for name in names:
-        path = f"/v2/{repository}/manifests/{name}"
+        path = manifest_path(repository, name)
         try:
             # Asked for first: there are registries that say only that they cannot delete a tag.
             seen = remote.fetch(path, method="HEAD", accept=_MANIFESTS)

@@ -35,7 +35,7 @@ def status(
     """Show how garbage collection stands: what waits, how fast it goes, and what will be given back by when."""
     found = reach(host, registry=registry, ca=ca).get("gc/status")
     if as_json:
-        print(json.dumps(found.value, indent=2))
+        print(found.as_json(CollectionStatus))
     else:
         print_status(found.read(CollectionStatus))
 
@@ -86,7 +86,7 @@ def explain(
     digest = found_place.digest or _tagged(remote, found_place, place)
     found = remote.get("gc/explain", repository=repository, digest=digest)
     if as_json:
-        print(json.dumps(found.value, indent=2))
+        print(found.as_json(ExplanationsAnswer))
     else:
         print("\n".join(explained(found.read(ExplanationsAnswer))))
 

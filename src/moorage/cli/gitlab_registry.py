@@ -13,6 +13,7 @@ from typing import NoReturn
 from moorage import __version__
 from moorage.cli.any_text import print_any_text
 from moorage.cli.gitlab_flags import CommandFlag, FlagMistake, ParsedFlags, parse_flags, usage_of
+from moorage.cli.standard_streams import run_with_streams
 
 _HELP = CommandFlag("help", "h", "say what the command does")
 _VERSION = CommandFlag("version", "v", "print the version and end")
@@ -116,6 +117,10 @@ class _Found:
 
 def main() -> None:
     """Run ``registry``."""
+    run_with_streams(_answer)
+
+
+def _answer() -> None:
     print_any_text()
     sys.exit(_run(sys.argv[1:]))
 

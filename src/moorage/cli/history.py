@@ -256,7 +256,7 @@ def _show_at(remote: Remote, found: ImagePlace, place: str, *, at: str, as_json:
         raise typer.BadParameter(msg)
     answer = remote.get("tag", repository=found.repository, tag=found.tag, at=_time(at))
     if as_json:
-        print(json.dumps(answer.value, indent=2))
+        print(answer.as_json(TagState))
         return
     state = answer.read(TagState)
     if state.digest is None:
@@ -288,7 +288,7 @@ def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Ite
 
 def _print_undo(answer: Answer, place: str | None, *, registry: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(answer.value, indent=2))
+        print(answer.as_json(Undone))
         return
     found = answer.read(Undone)
     counts = {kind.name: getattr(found.counts, kind.name) for kind in fields(found.counts)}

@@ -13,8 +13,9 @@ from moorage.cli.reaching import CA, Registry, connect, reach
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import say_none
-from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
+from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of, tags_of
 from moorage.client.places import is_host_alone
+from moorage.client.reading import printable
 from moorage.oci.mediatypes import REFERENCE_TYPE
 
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
@@ -41,7 +42,7 @@ def list_tags(
 ) -> None:
     """List the tags of a repository, one a line. Example: moorage tag list group/app."""
     remote, found = connect(place, ca=ca)
-    names = pages(remote, f"/v2/{found.repository}/tags/list", "tags")
+    names = tags_of(remote, found.repository)
     # Distribution 2 lists tags in any order.
     shown = sorted(name for name in names if with_signatures or not SIGNATURE.fullmatch(name))
     _print_names(shown, as_json=as_json, things=f"tags in {found.repository}")
@@ -62,14 +63,14 @@ def show(
         print(json.dumps({"digest": digest, "manifest": manifest}, indent=2))
         return
     print(f"digest  {digest}")
-    print(f"type    {manifest.get('mediaType', 'not said')}")
+    print(printable(f"type    {manifest.get('mediaType', 'not said')}"))
     parts = list(parts_of(manifest))
     if parts or "manifests" not in manifest:
         print(f"size    {shown_bytes(sum(size for _, size in parts))}")
     for child in children_of(manifest):
-        print(f"{_shown_child(child):<16}{child.get('digest')}")
+        print(printable(f"{_shown_child(child):<16}{child.get('digest')}"))
     for blob, size in parts:
-        print(f"{shown_bytes(size):>10}  {blob}")
+        print(printable(f"{shown_bytes(size):>10}  {blob}"))
 
 
 def _shown_child(child: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from moorage.cli.any_text import print_any_text
 from moorage.cli.gitlab_flags import CommandFlag, FlagMistake, parse_flags
+from moorage.cli.standard_streams import run_with_streams
 from moorage.errors import ConfigurationError
 
 SITE = Path(os.environ.get("MOORAGE_SITE", "/etc/moorage"))
@@ -52,6 +53,10 @@ class CtlCommand:
 
 def main() -> None:
     """Run ``moorage-ctl``."""
+    run_with_streams(_answer)
+
+
+def _answer() -> None:
     print_any_text()
     words = sys.argv[1:]
     command = _COMMANDS.get(words[0]) if words else None

@@ -1,6 +1,5 @@
 """``moorage notifications``: events that wait or have failed; asked over HTTP."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -40,7 +39,7 @@ def status(
     """Show how many events wait for each endpoint, since when, how many have failed for good, and why."""
     found = reach(host, registry=registry, ca=ca).get("notifications/status")
     if as_json:
-        print(json.dumps(found.value, indent=2))
+        print(found.as_json(NotificationStatus))
         return
     now = datetime.now(UTC)
     rows = [
@@ -77,12 +76,12 @@ def show(
     """List events that failed for good, with the reason; with an ID, show that event as it is sent."""
     remote = reach(None, registry=registry, ca=ca)
     if event is not None:
-        print(json.dumps(remote.get("notifications/event", notification=event).value, indent=2))
+        print(remote.get("notifications/event", notification=event).as_json(dict))
         return
     state = "waiting" if waiting else "failed"
     found = remote.get("notifications/list", endpoint=endpoint, state=state, n=limit)
     if as_json:
-        print(json.dumps(found.value, indent=2))
+        print(found.as_json(NotificationPage))
         return
     _print_list(found.read(NotificationPage).notifications, state=state, limit=limit)
 
@@ -100,7 +99,7 @@ def retry(
     """Send events again that failed for good: those of the IDs, of an endpoint, or all."""
     answer = reach(None, registry=registry, ca=ca).post("notifications/retry", _choice(ids, endpoint))
     if as_json:
-        print(json.dumps(answer.value, indent=2))
+        print(answer.as_json(NotificationsChanged))
         return
     count = answer.read(NotificationsChanged).count
     print(f"{counted(count, 'event')} will be sent again")
@@ -124,7 +123,7 @@ def drop(
     body = {**_choice(ids, endpoint), "state": "waiting" if waiting else "failed"}
     answer = reach(None, registry=registry, ca=ca).post("notifications/drop", body)
     if as_json:
-        print(json.dumps(answer.value, indent=2))
+        print(answer.as_json(NotificationsChanged))
         return
     count = answer.read(NotificationsChanged).count
     print(f"{counted(count, 'event')} dropped")

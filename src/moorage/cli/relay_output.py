@@ -9,6 +9,7 @@ from typing import Any
 
 from moorage.cli.amounts import counted, shown_bytes
 from moorage.cli.bars import Bars
+from moorage.client.reading import printable
 from moorage.errors import MoorageError
 from moorage.relaying.relay_outcome import BlobWay, RelayedReference, RelayOutcome, RelayResult
 
@@ -55,7 +56,7 @@ def _ended(outcome: RelayOutcome, *, seconds: float, dry_run: bool, as_json: boo
         if reference.result not in _QUIET:
             _print_reference(reference)
     for note in outcome.notes.first:
-        print(f"note: {_printable(note)}", file=sys.stderr)
+        print(f"note: {printable(note)}", file=sys.stderr)
     counts = outcome.counts
     parts = [f"{counts[result]:,} {words}" for result, words in _WORDS.items() if counts[result]]
     print(", ".join(parts) or "nothing to copy")
@@ -69,7 +70,7 @@ def _status_of(outcome: RelayOutcome) -> int:
 
 def _print_refusal(text: str) -> None:
     """Say on standard error what was wrong."""
-    print(f"error: {_printable(text)}", file=sys.stderr)
+    print(f"error: {printable(text)}", file=sys.stderr)
 
 
 def _as_json(outcome: RelayOutcome, *, seconds: float, dry_run: bool) -> Mapping[str, object]:
@@ -96,7 +97,7 @@ def _print_reference(reference: RelayedReference) -> None:
     if reference.result is RelayResult.FAILED:
         _print_refusal(f"{arrow}{why}")
     else:
-        print(_printable(f"{reference.result.value.replace('-', ' ')}  {arrow}{digest}{why}"))
+        print(printable(f"{reference.result.value.replace('-', ' ')}  {arrow}{digest}{why}"))
 
 
 def _blobs(outcome: RelayOutcome) -> str:
@@ -116,8 +117,3 @@ def _blobs(outcome: RelayOutcome) -> str:
 
 def _attached(outcome: RelayOutcome) -> str:
     return counted(outcome.referrers, "referrer")
-
-
-def _printable(text: str) -> str:
-    # Names and messages come from a registry: nothing of theirs is to move the cursor.
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

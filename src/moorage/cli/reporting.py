@@ -25,14 +25,14 @@ def reported() -> Iterator[None]:
 
 def _print_conflicts(detail: Mapping[str, Any]) -> None:
     from moorage.api.history_answers import UndoConflicts  # noqa: PLC0415 - only what was refused needs them
-    from moorage.client.reading import AnswerUnreadable, read_answer  # noqa: PLC0415 - as above
+    from moorage.client.reading import AnswerUnreadable, printable, read_answer  # noqa: PLC0415 - as above
 
     try:
         found = read_answer(UndoConflicts, detail)
     except AnswerUnreadable:
         return  # The detail of another error.
     for conflict in found.conflicts:
-        print(f"  {named(conflict)}: {conflict.message}", file=sys.stderr)
+        print(f"  {printable(f'{named(conflict)}: {conflict.message}')}", file=sys.stderr)
     if (left := found.count - len(found.conflicts)) > 0:
         print(f"  and {left} more", file=sys.stderr)
     if found.conflicts:

@@ -26,6 +26,11 @@ def duration_option(text: str) -> timedelta:
         BadParameter: it is none.
     """
     try:
-        return parse_duration(text)
+        found = parse_duration(text)
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from None
+    if found < timedelta(0):
+        # What is younger than a time to come is everything.
+        msg = f"{text} is less than nothing; write it as 30s, 1h30m or 500ms"
+        raise typer.BadParameter(msg)
+    return found

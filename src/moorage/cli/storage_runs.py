@@ -11,6 +11,7 @@ from pathlib import Path
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.bars import Bars
 from moorage.cli.tables import print_table
+from moorage.client.reading import printable
 from moorage.copying.kinds import COPIED, ObjectKind
 from moorage.copying.objects import KindCounts
 from moorage.copying.outcome import CopyFinding, CopyOutcome
@@ -114,4 +115,4 @@ def _print_findings(outcome: CopyOutcome) -> None:
     for finding, path, why in outcome.noted.first[:_SHOWN]:
         if finding is not CopyFinding.VANISHED:
             text = f"{finding.value}: {path}{f': {why}' if why else ''}"
-            print("".join(char if char.isprintable() else ascii(char)[1:-1] for char in text))
+            print(printable(text))

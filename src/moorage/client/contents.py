@@ -1,6 +1,5 @@
 """Contents of a registry, by the requests that every registry answers: names, manifests, sizes."""
 
-import json
 import re
 import urllib.parse
 from collections import Counter
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moorage.client.reading import AnswerUnreadable, read_json
 from moorage.client.registry import CommandFailed, Remote
 from moorage.oci.mediatypes import is_listed_manifest
 
@@ -15,6 +15,8 @@ _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
+_IDLE_PAGES_LIMIT = 1000
+"""So many pages without a new name: whoever may see little of a list gets empty ones in between."""
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
 
 
@@ -42,17 +44,25 @@ def pages(remote: Remote, path: str, member: str) -> Iterator[str]:
     Raises:
         CommandFailed: the registry refused, or is none.
     """
-    seen = set()
+    seen, found = set(), PagedNames(remote.url)
     while path not in seen:
         seen.add(path)
         received = remote.fetch(path, accept="application/json")
-        names = object_in(received.body, remote.url).get(member) or ()
-        yield from (str(name) for name in names)
+        yield from found.of_page(names_in(received.body, remote.url, member))
         following = _NEXT.search(received.headers.get("Link", ""))
         if following is None:
             return
         # Only a path: nobody is led to another host.
         path = "/v2/" + following[1].partition("/v2/")[2]
+
+
+def tags_of(remote: Remote, repository: str) -> Iterator[str]:
+    """Yield the tags of a repository.
+
+    Raises:
+        CommandFailed: the registry refused, or is none.
+    """
+    return pages(remote, f"/v2/{urllib.parse.quote(repository)}/tags/list", "tags")
 
 
 def manifest_of(remote: Remote, repository: str, reference: str) -> tuple[str, Mapping[str, Any]]:
@@ -61,7 +71,7 @@ def manifest_of(remote: Remote, repository: str, reference: str) -> tuple[str, M
     Raises:
         CommandFailed: the registry refused, or is none.
     """
-    received = remote.fetch(_path(repository, reference), accept=_MANIFESTS)
+    received = remote.fetch(manifest_path(repository, reference), accept=_MANIFESTS)
     return received.headers.get("Docker-Content-Digest", reference), object_in(received.body, remote.url)
 
 
@@ -124,7 +134,7 @@ def _content(
 ) -> Mapping[str, int]:
     """The blobs of a repository that its tags need, each with its size."""
     blobs: dict[str, int] = {}
-    waiting = list(pages(remote, f"/v2/{repository}/tags/list", "tags"))
+    waiting = list(tags_of(remote, repository))
     seen = set()
     while waiting:
         reference = waiting.pop()
@@ -148,12 +158,52 @@ def _content(
 
 
 def _digest_of(remote: Remote, repository: str, tag: str) -> str:
-    headers = remote.fetch(_path(repository, tag), method="HEAD", accept=_MANIFESTS).headers
+    headers = remote.fetch(manifest_path(repository, tag), method="HEAD", accept=_MANIFESTS).headers
     return str(headers.get("Docker-Content-Digest") or tag)
 
 
-def _path(repository: str, reference: str) -> str:
+def manifest_path(repository: str, reference: str) -> str:
+    """Return the path of a manifest; whatever a caller typed is a name in it, and no query."""
     return f"/v2/{urllib.parse.quote(repository)}/manifests/{urllib.parse.quote(reference, safe=':')}"
+
+
+class PagedNames:
+    """Names of all pages so far, which tell a list that goes on from one that never ends."""
+
+    def __init__(self, url: str) -> None:
+        """Begin with none of them; *url* is whose list it is."""
+        self._url = url
+        self._names: set[str] = set()
+        self._idle_pages = 0
+
+    def of_page(self, names: Sequence[str]) -> Sequence[str]:
+        """Return *names*, which one more page has.
+
+        Raises:
+            CommandFailed: for long, no page has had a name that was not there before.
+        """
+        count = len(self._names)
+        self._names.update(names)
+        self._idle_pages = self._idle_pages + 1 if len(self._names) == count else 0
+        if self._idle_pages > _IDLE_PAGES_LIMIT:
+            msg = f"{self._url} leads in a circle: {_IDLE_PAGES_LIMIT:,} pages of its list had nothing new"
+            raise CommandFailed(msg)
+        return names
+
+
+def names_in(body: bytes, url: str, member: str) -> Sequence[str]:
+    """Return the names in one page of a list that *url* answers; none where there is no list.
+
+    Raises:
+        CommandFailed: it is no such list, or one of its names can be none.
+    """
+    names = object_in(body, url).get(member)
+    if names is None:
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.isprintable() for name in names):
+        msg = f"what answers at {url} is no registry: its {member} are no list of names"
+        raise CommandFailed(msg)
+    return names
 
 
 def object_in(body: bytes, url: str) -> Mapping[str, Any]:
@@ -163,8 +213,8 @@ def object_in(body: bytes, url: str) -> Mapping[str, Any]:
         CommandFailed: there is none.
     """
     try:
-        value = json.loads(body)
-    except ValueError:
+        value = read_json(body)
+    except AnswerUnreadable:
         value = None
     if not isinstance(value, dict):
         msg = f"what answers at {url} is no registry"

@@ -7,7 +7,6 @@ Source: Docker token authentication specification; RFC 7235 § 4.1.
 
 import base64
 import http.client
-import json
 import re
 import ssl
 import urllib.error
@@ -16,11 +15,12 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Self
+from typing import Any, Self
 
 from moorage.auth.addresses import is_loopback
 from moorage.client.docker_config import LoginFiles, LoginFileUnusable
 from moorage.client.places import host_of, login_name_of
+from moorage.client.reading import read_json
 from moorage.client.tls import tls_in_words
 
 USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
@@ -28,6 +28,9 @@ USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOK
 _DEADLINE_S = 60.0
 _ANSWER_LIMIT_BYTES = 1 << 20
 _PARAMETER = re.compile(r'([A-Za-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))')
+
+
+_UNSENDABLE = "it has a line break, or another character that no token has"
 
 
 class NotLoggedIn(Exception):
@@ -81,6 +84,10 @@ class Credentials:
         """
         if self.header.startswith("Bearer ") and not self.are_anybodys:
             _see_that_it_stays_secret("token", url)
+        if not (self.header.isascii() and self.header.isprintable()):
+            # HTTP's libraries would put all of it into their message.
+            msg = f"the token {f'in {TOKEN}' if self.token else 'that was got'} cannot be sent: {_UNSENDABLE}"
+            raise NotLoggedIn(msg)
         return self.header
 
     @property
@@ -134,7 +141,11 @@ class Credentials:
             msg = f"not logged in to {host_of(url)}, which asks for a user and a password: {self._advice()}"
             raise NotLoggedIn(msg)
         _see_that_it_stays_secret("password", url)
-        return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+        try:
+            return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+        except UnicodeEncodeError:
+            msg = f"the user or the password for {host_of(url)} is no text in UTF-8"
+            raise NotLoggedIn(msg) from None
 
     def _fetch(self, url: str, parameters: Mapping[str, str]) -> str:
         """A token from where the registry at *url* says, as the user, or as nobody in particular without one."""
@@ -163,7 +174,7 @@ class Credentials:
         """The token that is answered; *user* is whose password went with the request."""
         try:
             with urllib.request.urlopen(request, timeout=_DEADLINE_S, context=self.context) as response:  # noqa: S310 - as above
-                value = json.loads(response.read(_ANSWER_LIMIT_BYTES))
+                value: Any = read_json(response.read(_ANSWER_LIMIT_BYTES))
             return str(value.get("token") or value["access_token"])
         except urllib.error.HTTPError as exc:
             exc.close()

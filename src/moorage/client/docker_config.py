@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moorage.client.reading import printable, read_json
 from moorage.errors import MoorageError
 from moorage.permissions import reason_of
 
@@ -116,7 +117,7 @@ class LoginFiles:
         if printed is None:
             return None
         try:
-            value = json.loads(printed)
+            value: Any = read_json(printed)
             user, secret = str(value["Username"]), str(value["Secret"])
         except (ValueError, LookupError, TypeError):
             msg = f"what docker-credential-{helper} prints holds no credentials"
@@ -153,7 +154,7 @@ class LoginFiles:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8") or "{}")
+        value = read_json(path.read_text(encoding="utf-8") or "{}")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:
@@ -175,8 +176,8 @@ def _helper(content: Mapping[str, Any], host: str) -> str:
     """The helper for a registry; empty: the file itself keeps its credentials."""
     found = _section(content, "credHelpers").get(host) or content.get("credsStore") or ""
     name = found if isinstance(found, str) else ""
-    if "/" in name:
-        msg = f"{name} is no name of a credential helper"
+    if "/" in name or not name.isprintable():
+        msg = f"{printable(name)} is no name of a credential helper"
         raise LoginFileUnusable(msg)
     return name
 

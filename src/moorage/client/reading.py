@@ -4,6 +4,7 @@ With the standard library only: pydantic would double the time that a command ta
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +26,24 @@ def read_answer(kind: type[T], value: object) -> T:
     """
     found: T = _read(kind, value, "")
     return found
+
+
+def read_json(body: bytes | str) -> object:
+    """Decode JSON.
+
+    Raises:
+        AnswerUnreadable: it is none, or nested so deeply that nobody means it.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        msg = f"the answer is no JSON: {exc}"
+        raise AnswerUnreadable(msg) from None
+
+
+def printable(text: str) -> str:
+    """Return *text*, which comes from a registry, by signs only: nothing of it is to move the cursor."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _read(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 - as the annotation of a field says
@@ -92,7 +111,7 @@ def _moment(text: str) -> datetime:
     return found
 
 
-_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
 _SHOWN = 60
 
 

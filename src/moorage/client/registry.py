@@ -14,9 +14,9 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
-from moorage.client.credentials import Credentials, NotLoggedIn
+from moorage.client.credentials import PASSWORD, USERNAME, Credentials, NotLoggedIn
 from moorage.client.places import host_of
-from moorage.client.reading import AnswerUnreadable, read_answer
+from moorage.client.reading import AnswerUnreadable, printable, read_answer, read_json
 from moorage.client.tls import tls_in_words, trusting, wants_tls
 from moorage.errors import MoorageError
 
@@ -26,6 +26,8 @@ REGISTRY_VARIABLE = "MOORAGE_REGISTRY"
 T = TypeVar("T")
 
 _DEADLINE_S = 120.0
+_SAID_LIMIT = 2000
+"""So much of a message is shown: what is longer is a page, not a reason."""
 _CONFLICTS = frozenset({409, 410, 412})
 
 
@@ -47,8 +49,17 @@ class Answer:
     """The registry's answer, with the id of the request."""
 
     value: Mapping[str, Any]
-    """As it came, for who hands it on."""
+    """As it came; :meth:`as_json` hands it on."""
     request_id: str
+
+    def as_json(self, kind: type[T]) -> str:
+        """Return it for scripts, as it came, once it has been read as one of the classes of :mod:`moorage.api`.
+
+        Raises:
+            CommandFailed: it is none.
+        """
+        self.read(kind)
+        return json.dumps(self.value, indent=2)
 
     def read(self, kind: type[T]) -> T:
         """Return it as one of the classes of :mod:`moorage.api`.
@@ -149,10 +160,11 @@ class Remote:
         if received.status != HTTPStatus.OK:
             raise self._refused(received.status, received.body)
         try:
-            return Answer(json.loads(received.body), received.headers.get("X-Request-Id", ""))
-        except ValueError:
+            value: Any = read_json(received.body)
+        except AnswerUnreadable:
             msg = f"what answers at {self.url} is no Moorage registry"
             raise CommandFailed(msg) from None
+        return Answer(value, received.headers.get("X-Request-Id", ""))
 
     def _with_credentials(self, request: urllib.request.Request) -> Received:
         try:
@@ -190,8 +202,9 @@ class Remote:
 
     def _refused(self, code: int, body: bytes) -> CommandFailed:
         try:
-            error = json.loads(body)["errors"][0]
-            message, detail = str(error["message"]), error.get("detail")
+            answer: Any = read_json(body)
+            error = answer["errors"][0]
+            message, detail = printable(str(error["message"])[:_SAID_LIMIT]), error.get("detail")
         except (ValueError, LookupError, TypeError):
             host = host_of(self.url)
             if self.url.startswith("http://") and wants_tls(code, body):
@@ -216,9 +229,15 @@ def see_that_it_is_a_url(url: str) -> None:
     Raises:
         CommandFailed: it cannot.
     """
-    mistake = _mistake_in(url)
+    mistake, shown = _mistake_in(url), url
+    scheme, mark, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    if "@" in host:
+        mistake = mistake or f"it names a user; `moorage login`, {USERNAME} and {PASSWORD} are for that"
+        # What stands before it may be a password.
+        shown = f"{scheme}{mark}…@{host.rpartition('@')[2]}{slash}{path}"
     if mistake:
-        msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
+        msg = f"{shown} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
         raise CommandFailed(msg)
 
 

@@ -5,13 +5,12 @@ Commands that ask a registry one thing use ``registry.py``, which imports nothin
 
 import asyncio
 import contextlib
-import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -19,6 +18,7 @@ from yarl import URL
 from moorage.client.credentials import Credentials, NotLoggedIn
 from moorage.client.patience import PASSING_STATUSES, RegistryPatience
 from moorage.client.places import host_of
+from moorage.client.reading import read_json
 from moorage.client.registry import CommandFailed, see_that_it_is_a_url, silence_in_words
 from moorage.client.tls import tls_in_words, wants_tls
 from moorage.storage.remote.pools import proxy_for
@@ -186,7 +186,8 @@ class StreamingRemote:
     def refused(self, answer: StreamedAnswer) -> CommandFailed:
         """Make an error of an answer."""
         try:
-            error = json.loads(answer.body)["errors"][0]
+            found: Any = read_json(answer.body)
+            error = found["errors"][0]
             said = str(error.get("message") or error["code"])
         except (ValueError, LookupError, TypeError, AttributeError):
             said = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
 
-from moorage.client.contents import object_in
+from moorage.client.contents import PagedNames, names_in
 from moorage.client.registry import CommandFailed
 from moorage.client.streaming import StreamedAnswer, StreamedCall, StreamingRemote, joined_url
 from moorage.errors import ManifestInvalid
@@ -191,15 +191,15 @@ class RegistrySide:
 
     async def _names(self, url: str, member: str, repository: str) -> AsyncIterator[str]:
         seen: set[str] = set()
-        while url not in seen and len(seen) < _PAGES_LIMIT:
+        found = PagedNames(self.remote.url)
+        while url not in seen:
             seen.add(url)
             call = StreamedCall(method="GET", url=url, repository=repository, headers={"Accept": "application/json"})
             answer = await self.remote.ask(call)
             if answer.status != HTTPStatus.OK:
                 raise self.remote.refused(answer)
-            names = object_in(answer.body, answer.url).get(member)
-            for name in names if isinstance(names, list) else ():
-                yield str(name)
+            for name in found.of_page(names_in(answer.body, answer.url, member)):
+                yield name
             following = self._next_page(answer)
             if following is None:
                 return

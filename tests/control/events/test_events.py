@@ -111,3 +111,10 @@ def test_a_name_that_no_database_keeps_is_no_fault_of_ours(odd: str) -> None:
     assert ImageRepository.objects.of_project(project).count() == 1
     assert [row.shown for row in AccessRefusal.objects.of_project(project)] == ["a\ufffdb"]
     assert [row.actor_name for row in AuditEntry.objects.filter(action="container_repository_created")] == ["a\ufffdb"]
+
+
+def test_events_of_distribution_3_are_those_of_2_with_another_type() -> None:
+    project = new_project()
+    sent = body_of(event("push", project.full_path, tag="1"))
+    assert posted(sent, media_type="application/vnd.docker.distribution.events.v2+json").status_code == 200
+    assert ImageRepository.objects.of_project(project).exists()

@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from moorage.control.audit.actors import SYSTEM
+from moorage.control.images.recording import ensure_repository
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import API, call
@@ -184,3 +186,13 @@ def test_who_may_act_for_nobody_is_told_so_in_gitlabs_words(client: Client) -> N
     assert (answer.status_code, answer.json()) == (403, {"message": "403 Forbidden - Must be admin to use sudo"})
     # A word in a value, and a parameter without one, ask for nothing.
     assert call(client, "POST", "/projects", token=token, values={"name": "sudo", "sudo": None}).status_code == 201
+
+
+def test_a_stranger_is_not_told_by_a_number_that_there_is_a_repository(client: Client) -> None:
+    """Ask for one of a private project and for none: a status and words that differ would count what others have."""
+    project, token = new_project(), new_token(new_user(), "api").secret
+    repository = ensure_repository(project, project.full_path, by=SYSTEM)
+    said = [call(client, "GET", f"/registry/repositories/{key}", token=token) for key in (repository.pk, 999)]
+    assert {(answer.status_code, answer.content) for answer in said} == {
+        (404, b'{"message": "404 Container Repository Not Found"}')
+    }

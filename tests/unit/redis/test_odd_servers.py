@@ -70,11 +70,11 @@ async def asked(answer: bytes) -> AsyncIterator[GuardedRedis]:
             await asyncio.wait(served, timeout=5)
 
 
-async def got(redis: GuardedRedis, key: str) -> bytes | None:
+async def got(redis: GuardedRedis, key: str) -> bytes | str | None:
     """What a key is answered with; None: nothing in time."""
     try:
         async with redis.turn() as client:
-            found: bytes = await client.get(key)
+            found: bytes | str | None = await client.get(key)
             return found
     except RedisUnavailable:
         return None

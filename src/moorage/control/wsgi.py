@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
-from django.core.wsgi import get_wsgi_application
-
 from moorage.control.configuration import read_control
 from moorage.control.current import FILE_VARIABLE, start_django
+from moorage.control.sent_requests import wsgi_application
 
 if FILE_VARIABLE in os.environ:
     start_django(read_control(Path(os.environ[FILE_VARIABLE]), os.environ))
-application = get_wsgi_application()
+application = wsgi_application()

@@ -18,7 +18,7 @@ from moorage.config.sections.redis import RedisConnection, RedisTLS
 
 RedisClient = Redis | RedisCluster
 
-REDIS_ERRORS = (RedisError, RedisClusterException, OSError, ValueError)
+REDIS_ERRORS = (RedisError, RedisClusterException, OSError, ValueError, TypeError, RecursionError)
 """Errors of a Redis that is away or not what it should be. The library's own of clusters are no ``RedisError``."""
 
 
@@ -49,6 +49,8 @@ def open_redis(settings: RedisConnection, *, connections: int) -> RedisClient:
         # The library's own deadline for an answer swallows a cancellation now and then (asyncio.wait_for before
         # Python 3.12 does), and costs a task for each command. The caller brings one, see answer_deadline_s.
         "socket_timeout": None,
+        # Every server and proxy speaks it; the library's own choice fails where HELLO is unknown, as before Redis 6.
+        "protocol": 2,
         **_tls(settings.tls),
     }
     login: dict[str, Any] = {"username": settings.username or None, "password": settings.password or None}

@@ -10,8 +10,11 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from moorage.control.audit.actors import SYSTEM
+from moorage.control.images.recording import ensure_repository
+from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
-from support.control_api import call
+from support.control_api import API, call
 from support.control_rows import new_deploy_token, new_group, new_member, new_project, new_token, new_user
 
 FORM = "application/x-www-form-urlencoded"
@@ -157,3 +160,39 @@ def test_what_a_call_needs_one_of_is_named(client: Client, admin: str) -> None:
     names = "minimum_access_level_for_push, minimum_access_level_for_delete"
     text = f"{names} are missing, at least one parameter must be provided"
     assert (rule.status_code, read(rule)) == (400, {"error": text})
+
+
+@pytest.mark.parametrize("way", ["header", "query", "body", "form"])
+def test_a_call_in_the_name_of_another_user_is_refused_and_not_made_in_ones_own(
+    way: str, client: Client, admin: str
+) -> None:
+    """Ask for what ``bob`` sees, and make a project for him: an administrator sees all, and it would be his own."""
+    bob, hidden = new_user("bob"), new_project()
+    asked = f"sudo={bob.username}" if way == "query" else ""
+    headers = {"PRIVATE-TOKEN": admin} | ({"Sudo": bob.username} if way == "header" else {})
+    values = {"name": "made"} | ({"sudo": bob.username} if way in {"body", "form"} else {})
+    data, kind = (urlencode(values), FORM) if way == "form" else (json.dumps(values), "application/json")
+    made: Any = client.generic("POST", f"{API}/projects", data, kind, headers=headers, QUERY_STRING=asked)
+    assert (made.status_code, made.json()["error"], made.json()["scope"]) == (403, "insufficient_scope", "sudo")
+    assert not Project.objects.filter(path="made").exists()
+    if way in {"header", "query"}:
+        seen: Any = client.generic("GET", f"{API}/projects/{hidden.pk}", headers=headers, QUERY_STRING=asked)
+        assert (seen.status_code, seen.json()["scope"]) == (403, "sudo")
+
+
+def test_who_may_act_for_nobody_is_told_so_in_gitlabs_words(client: Client) -> None:
+    token = new_token(new_user(), "api").secret
+    answer = client.get(f"{API}/user", headers={"PRIVATE-TOKEN": token, "Sudo": "root"})
+    assert (answer.status_code, answer.json()) == (403, {"message": "403 Forbidden - Must be admin to use sudo"})
+    # A word in a value, and a parameter without one, ask for nothing.
+    assert call(client, "POST", "/projects", token=token, values={"name": "sudo", "sudo": None}).status_code == 201
+
+
+def test_a_stranger_is_not_told_by_a_number_that_there_is_a_repository(client: Client) -> None:
+    """Ask for one of a private project and for none: a status and words that differ would count what others have."""
+    project, token = new_project(), new_token(new_user(), "api").secret
+    repository = ensure_repository(project, project.full_path, by=SYSTEM)
+    said = [call(client, "GET", f"/registry/repositories/{key}", token=token) for key in (repository.pk, 999)]
+    assert {(answer.status_code, answer.content) for answer in said} == {
+        (404, b'{"message": "404 Container Repository Not Found"}')
+    }

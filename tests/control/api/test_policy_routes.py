@@ -65,3 +65,37 @@ def test_a_policy_is_previewed_run_at_once_and_undone(client: Client, shared_dae
     assert gone["name"] == "dev-1"
     undone = answered(call(client, "POST", f"{place}/runs/{run['id']}/undo", token=token))
     assert undone == {"restored": ["dev-1"], "there": [], "gone": [], "protected": [], "left": 0}
+
+
+def test_a_preview_by_an_age_that_is_none_is_refused_and_is_not_one_of_all_ages(client: Client) -> None:
+    owner = new_user()
+    project, token = new_project(owner, "app"), new_token(owner, "api").secret
+    for age in ("soon", "1e9d", "99999999999999d"):
+        found = call(
+            client, "GET", f"/projects/{project.pk}/moorage/cleanup_policy/preview?older_than={age}", token=token
+        )
+        assert (found.status_code, answered(found)) == (400, {"message": {"older_than": ["is invalid"]}})
+
+
+def test_a_policy_with_an_age_that_is_none_deletes_nothing_and_is_switched_off(
+    client: Client, shared_daemon: Daemon
+) -> None:
+    """Write it past the check, as another program may: passed over, it would have tags of any age go."""
+    owner = new_user()
+    project, token = new_project(owner, "app"), new_token(owner, "api").secret
+    push_tags(shared_daemon.address, project.full_path, "one", "two")
+    repository = ensure_repository(project, project.full_path, by=COMMAND_LINE)
+    values = {"enabled": True, "name_regex_delete": ".*", "keep_n": 1, "older_than": "90d"}
+    call(
+        client,
+        "PUT",
+        f"/projects/{project.pk}",
+        token=token,
+        values={"container_expiration_policy_attributes": values},
+    )
+    CleanupPolicy.objects.filter(project=project).update(older_than="soon", next_run_at=timezone.now())
+    later = timezone.now() + timedelta(hours=1)
+    run_until_idle([PolicyCleanup()], Turn(clock=lambda: later))
+    assert not CleanupPolicy.objects.get(project=project).enabled
+    path = f"/projects/{project.pk}/registry/repositories/{repository.pk}/tags"
+    assert len(answered(call(client, "GET", path, token=token))) == 2

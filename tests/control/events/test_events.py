@@ -8,9 +8,11 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from moorage.control.api.events import receive_events
+from moorage.control.audit.models import AuditEntry
 from moorage.control.events.intake import EventKind, is_from_registry, read_events, take_in
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.owning import project_at
+from moorage.control.tokens.models import AccessRefusal
 from moorage.gitlab_site.site_paths import EVENTS_PATH
 from support.control_rows import new_project
 
@@ -96,3 +98,23 @@ def test_a_form_or_a_body_of_any_size_is_refused() -> None:
     logging.getLogger("django.security").setLevel(logging.CRITICAL)
     assert posted(b"events=1", media_type="application/x-www-form-urlencoded").status_code == 406
     assert posted(b" " * ((1 << 20) + 1)).status_code == 413
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"], ids=ascii)
+def test_a_name_that_no_database_keeps_is_no_fault_of_ours(odd: str) -> None:
+    """Tell of it in each field that is kept: the registry would send the events of a repository for ever."""
+    project = new_project()
+    said = {"actor": {"name": odd, "user_type": odd}, "request": {"id": odd, "method": odd}}
+    refusal = {"meta": {"refusal": {"message": odd, "reason": odd}}}
+    told = [event("push", project.full_path, tag=odd) | said, event("refuse", project.full_path) | said | refusal]
+    assert posted(body_of(*told)).status_code == 200
+    assert ImageRepository.objects.of_project(project).count() == 1
+    assert [row.shown for row in AccessRefusal.objects.of_project(project)] == ["a\ufffdb"]
+    assert [row.actor_name for row in AuditEntry.objects.filter(action="container_repository_created")] == ["a\ufffdb"]
+
+
+def test_events_of_distribution_3_are_those_of_2_with_another_type() -> None:
+    project = new_project()
+    sent = body_of(event("push", project.full_path, tag="1"))
+    assert posted(sent, media_type="application/vnd.docker.distribution.events.v2+json").status_code == 200
+    assert ImageRepository.objects.of_project(project).exists()

@@ -100,6 +100,27 @@ def test_a_first_sign_in_makes_the_account_and_the_next_finds_it(client: Client,
     assert User.objects.filter(username__startswith="ada").count() == 1
 
 
+@pytest.mark.parametrize("odd", ["\0", "\ud800"], ids=ascii)
+def test_a_name_that_no_database_keeps_is_no_fault_of_ours(
+    client: Client, provider: OIDCProvider, configure: Configure, odd: str
+) -> None:
+    configure(userinfo=True)
+    provider.userinfo = {"sub": "f7a1", "name": f"Ada{odd}", "preferred_username": f"ada{odd}", "groups": [odd]}
+    provider.claims = {"sub": "f7a1"}
+    _back(client, provider)
+    assert is_signed_in(client)
+    assert ExternalIdentity.objects.get(uid="f7a1").user.name == "Ada\ufffd"
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_subject_that_no_database_keeps_is_nobody(client: Client, provider: OIDCProvider) -> None:
+    """Change nothing in it: two that differ there alone would be one person."""
+    provider.claims["sub"] = "f7a1\0"
+    _back(client, provider)
+    assert not is_signed_in(client)
+    assert not ExternalIdentity.objects.exists()
+
+
 @pytest.mark.usefixtures("configure")
 def test_a_name_that_is_taken_gets_a_number(client: Client, provider: OIDCProvider) -> None:
     other = new_user("ada")

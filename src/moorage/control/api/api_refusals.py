@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from moorage.control.accounts.rules import TokenScope
 from moorage.errors import Refused
 
 
@@ -48,7 +47,7 @@ def conflict(text: str) -> APIRefused:
     return APIRefused(409, {"message": text})
 
 
-def insufficient_scope(possible: Iterable[TokenScope]) -> APIRefused:
+def insufficient_scope(possible: Iterable[str]) -> APIRefused:
     """Make the refusal of a token whose scopes do not reach. Source: RFC 6750 § 3.1."""
     return APIRefused(
         403,

@@ -1,15 +1,21 @@
 """Callers of the API: who they are by the credentials of a request, and whether those reach so far."""
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
 
 from moorage.control.accounts.models import PersonalAccessToken, User
 from moorage.control.accounts.rules import TokenScope
 from moorage.control.api.api_refusals import APIRefused, forbidden, insufficient_scope, unauthorized
+from moorage.control.api.parameters import GitLabParser
 from moorage.control.credentials.finding import requester_of_token
 from moorage.control.projects.requesters import ANYBODY, Requester
 from moorage.control.projects.rules import CredentialKind
+
+_SUDO = "sudo"
+"""Names a user in whose name a call is to be; a scope of GitLab's tokens too."""
 
 
 class CallerRequest(HttpRequest):
@@ -51,6 +57,7 @@ class RouteCredentials:
             raise unauthorized()
         who = requester_of_token(secret, address=request.META.get("REMOTE_ADDR", ""))
         self._check(who, is_job=is_job)
+        _see_that_for_nobody_else(request, who)
         return who
 
     def _check(self, who: Requester, *, is_job: bool) -> None:
@@ -119,6 +126,33 @@ def see_that_admin(request: HttpRequest) -> User:
     if not user.is_admin:
         raise forbidden()
     return user
+
+
+def _see_that_for_nobody_else(request: HttpRequest, who: Requester) -> None:
+    """See that a call is not in the name of another user, as GitLab's are with a scope that there is not here.
+
+    In the caller's own name it would show what the other one may not see. Source: GitLab ``lib/api/helpers.rb``.
+
+    Raises:
+        APIRefused: it is.
+    """
+    if "Sudo" not in request.headers and _SUDO not in request.GET and _SUDO not in _named_in_body(request):
+        return
+    if who.user is None or not who.user.is_admin:
+        text = "Must be admin to use sudo"
+        raise forbidden(text)
+    raise insufficient_scope([_SUDO])
+
+
+def _named_in_body(request: HttpRequest) -> Collection[str]:
+    """The parameters in a body, if it may be that one asks for another user; what cannot be read is refused later."""
+    if request.method in {"GET", "HEAD"} or _SUDO.encode() not in request.body:
+        return ()
+    try:
+        found = GitLabParser().parse_body(request)
+    except (ValueError, RecursionError, MultiPartParserError):
+        return ()
+    return {name for name, value in found.items() if value is not None}
 
 
 def _secret_of(request: HttpRequest) -> tuple[str | None, bool]:

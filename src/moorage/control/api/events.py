@@ -12,7 +12,14 @@ from moorage.control.events.intake import EventsInvalid, is_from_registry, read_
 from moorage.control.tokens.refused_access import note_told
 from moorage.errors import NameInvalid
 
-MEDIA_TYPES = frozenset({"application/vnd.docker.distribution.events.v1+json", "application/json"})
+MEDIA_TYPES = frozenset(
+    {
+        "application/vnd.docker.distribution.events.v1+json",
+        "application/vnd.docker.distribution.events.v2+json",
+        "application/json",
+    }
+)
+"""GitLab takes the first and the last one; Distribution 3 sends the same events with the other."""
 
 
 @csrf_exempt

@@ -27,6 +27,9 @@ FIELDS = (
     "details",
 )
 
+_FORMULA_STARTS = ("=", "+", "-", "@", ";", "\t", "\r")
+"""Source: GitLab gems/csv_builder, ``UNSAFE_EXCEL_PREFIX``; OWASP, *CSV Injection*."""
+
 
 def exported(rows: AuditRows) -> Iterator[Mapping[str, object]]:
     """Yield each of *rows* with all its fields, by their order in time."""
@@ -51,7 +54,10 @@ def as_json_lines(rows: AuditRows) -> Iterator[str]:
 
 
 def as_csv_lines(rows: AuditRows) -> Iterator[str]:
-    """Yield lines of CSV, the names of the fields first; what was changed is JSON in its field."""
+    """Yield lines of CSV, the names of the fields first; what was changed is JSON in its field.
+
+    A text that a program for tables would take for a formula has an apostrophe before it.
+    """
     yield _csv_line(FIELDS)
     for row in exported(rows):
         yield _csv_line([_cell(row[name]) for name in FIELDS])
@@ -66,6 +72,8 @@ def _fields_of(row: AuditEntry) -> dict[str, object]:
 def _cell(value: object) -> object:
     if isinstance(value, dict):
         return json.dumps(value)
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
     return "" if value is None else value
 
 

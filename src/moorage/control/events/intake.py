@@ -18,6 +18,7 @@ from moorage.control.images.owning import project_at
 from moorage.control.images.recording import ensure_repository
 from moorage.control.images.rules import name_below
 from moorage.control.projects.models import Project
+from moorage.control.sent_texts import storable
 from moorage.control.usage.changes import note_change
 from moorage.errors import NameInvalid, Refused
 from moorage.oci.names import RepositoryName
@@ -152,4 +153,4 @@ def _object(value: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def _text(value: Mapping[str, object], name: str) -> str:
     found = value.get(name)
-    return found if isinstance(found, str) else ""
+    return storable(found) if isinstance(found, str) else ""

@@ -70,11 +70,13 @@ class CleanupPolicy(models.Model):
     @property
     def selection(self) -> PolicySelection:
         """The choice of tags."""
+        age = parse_duration(self.older_than) if self.older_than else None
         return PolicySelection(
             delete_pattern=self.name_regex,
             keep_pattern=self.name_regex_keep or "",
             keep_count=self.keep_n,
-            older_than=parse_duration(self.older_than) if self.older_than else None,
+            older_than=age,
+            has_unknown_age=bool(self.older_than) and age is None,
         )
 
 
@@ -215,11 +217,13 @@ class BulkDeletion(models.Model):
     @property
     def selection(self) -> PolicySelection:
         """The choice of tags; ``latest`` never goes. Source: GitLab features RST-010."""
+        age = parse_duration(self.older_than) if self.older_than else None
         return PolicySelection(
             delete_pattern=self.name_regex,
             keep_pattern=self.name_regex_keep,
             keep_count=self.keep_n,
-            older_than=parse_duration(self.older_than) if self.older_than else None,
+            older_than=age,
+            has_unknown_age=bool(self.older_than) and age is None,
         )
 
 

@@ -76,6 +76,8 @@ class PolicySelection:
     """Newest tags that stay, of those that the patterns leave; None: none."""
     older_than: timedelta | None = None
     """None: tags of any age go."""
+    has_unknown_age: bool = False
+    """True: there is a text that says no age. Passed over, it would have tags of any age go."""
     keeps_latest: bool = True
 
     def problems(self) -> Mapping[str, Sequence[str]]:
@@ -90,6 +92,8 @@ class PolicySelection:
             found["name_regex"] = ["can't be blank"]
         if self.keep_count is not None and self.keep_count < 0:
             found["keep_n"] = ["must be greater than or equal to 0"]
+        if self.has_unknown_age:
+            found["older_than"] = ["is invalid"]
         return found
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import cast
 
 from aiohttp.web_request import BaseRequest
-from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
 from moorage.control.configuration import ControlConfiguration, LoadedControl
 from moorage.control.current import start_django
+from moorage.control.sent_requests import wsgi_application
 from moorage.control.serving.database_opening import open_control
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
@@ -92,7 +92,7 @@ def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplica
     """Load the application, before any process is forked, and return what makes each process's part of it."""
     from moorage.control.serving.background import work_beside_requests  # noqa: PLC0415 - Django has started
 
-    application = cast("WSGICallable", get_wsgi_application())
+    application = cast("WSGICallable", wsgi_application())
     chores = [work_beside_requests] if configuration.registry.enabled else []
     get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop
 from joserfc.errors import JoseError
 
 from moorage.control.configured_sign_in import OIDCKeys
+from moorage.control.sent_texts import storable
 from moorage.control.sign_in.identity_claims import IdentityClaims, ProviderRefused
 from moorage.telemetry import get_log
 
@@ -104,16 +105,16 @@ class OIDCClient:
 
     def _claims(self, found: Mapping[str, Any]) -> IdentityClaims:
         keys, uid = self._keys, str(found.get("sub") or "")
-        if not uid or len(uid) > 255:  # noqa: PLR2004 - OIDC Core § 2
+        if not uid or len(uid) > 255 or storable(uid) != uid:  # noqa: PLR2004 - OIDC Core § 2
             msg = "there is no subject in the token"
             raise ValueError(msg)
         groups = found.get(keys.groups_claim)
         return IdentityClaims(
             uid=uid,
-            username=str(found.get(keys.username_claim) or ""),
-            email=str(found.get("email") or ""),
+            username=storable(str(found.get(keys.username_claim) or "")),
+            email=storable(str(found.get("email") or "")),
             is_email_verified=found.get("email_verified") is True,
-            name=str(found.get("name") or ""),
+            name=storable(str(found.get("name") or "")),
             groups=[str(one) for one in groups] if isinstance(groups, list) else None,
         )
 

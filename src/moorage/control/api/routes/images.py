@@ -144,9 +144,14 @@ def show_repository(request: HttpRequest, repository_id: Id, query: Query[Reposi
     """Show a repository."""
     see_that_registry_on()
     repository = ImageRepository.objects.filter(pk=repository_id).select_related("project").first()
+    # Of none and of one that the caller is not told of the same is said.
+    hidden = not_found("Container Repository")
     if repository is None:
-        raise not_found("Container Repository")
-    found = _project(request, str(repository.project_id), ImageRight.READ)
+        raise hidden
+    try:
+        found = _project(request, str(repository.project_id), ImageRight.READ)
+    except APIRefused as exc:
+        raise (hidden if exc.status == hidden.status else exc) from None
     shown = _shown(repository, has_tags=query.tags, has_count=query.tags_count)
     if ImageRight.ADMINISTER in _rights(found):
         shown["delete_api_path"] = f"/api/v4/projects/{repository.project_id}/registry/repositories/{repository.pk}"

@@ -168,23 +168,26 @@ def manifest_path(repository: str, reference: str) -> str:
 
 
 class PagedNames:
-    """Names of all pages so far, which tell a list that goes on from one that never ends."""
+    """Names that came a page at a time, which tell a list that goes on from one that never ends.
+
+    Of each page the first name is remembered: a list may be longer than memory should grow.
+    """
 
     def __init__(self, url: str) -> None:
         """Begin with none of them; *url* is whose list it is."""
         self._url = url
-        self._names: set[str] = set()
+        self._first_names: set[str] = set()
         self._idle_pages = 0
 
     def of_page(self, names: Sequence[str]) -> Sequence[str]:
         """Return *names*, which one more page has.
 
         Raises:
-            CommandFailed: for long, no page has had a name that was not there before.
+            CommandFailed: for long, no page has begun with a name that none had begun with before.
         """
-        count = len(self._names)
-        self._names.update(names)
-        self._idle_pages = self._idle_pages + 1 if len(self._names) == count else 0
+        is_idle = not names or names[0] in self._first_names
+        self._first_names.update(names[:1])
+        self._idle_pages = self._idle_pages + 1 if is_idle else 0
         if self._idle_pages > _IDLE_PAGES_LIMIT:
             msg = f"{self._url} leads in a circle: {_IDLE_PAGES_LIMIT:,} pages of its list had nothing new"
             raise CommandFailed(msg)

@@ -134,6 +134,8 @@ class Choosing:
         """The database with link files behind it; None if there is nothing to adopt, or not any more."""
         if not self.database.adopt or self.begin_adoption is None:
             if note is not None and found.filesystem:
+                if self.database.enabled is not False:  # Not to be forced: it collects what only link files list.
+                    raise ConfigurationError([_ADOPTING])
                 self._object(_ADOPTING)
             return None
         if note is None and await _first_repository(self.storage) is None:

@@ -12,7 +12,7 @@ from moorage.starting.database_choice import database_beside
 from moorage.starting.database_preparing import prepare
 from moorage.storage.locks import Locks
 from moorage.storage.presence import Activity, announce
-from moorage.wiring.stores import DatabaseStore
+from moorage.wiring.stores import DatabaseStore, LayoutStore
 from unit.starting.starts import DATABASE, LINK, NEITHER, Starter
 
 
@@ -32,6 +32,22 @@ class TestAdoption:
         await starter.storage.put(LINK, b"")
         await starter.adopt()
         assert (await starter.refusal(enabled)).startswith("database.adopt: docker/registry/moorage/adopting.json says")
+
+    @pytest.mark.parametrize("enabled", [True, "prefer"])
+    async def test_meanwhile_nobody_forces_a_start_with_the_database_alone(
+        self, starter: Starter, enabled: object
+    ) -> None:
+        """Its collection would delete blobs that only link files need."""
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        with pytest.raises(ConfigurationError, match="each of the two has a part of the images"):
+            await starter.start(enabled, enforces=False)
+
+    async def test_meanwhile_a_start_with_link_files_alone_can_be_forced(self, starter: Starter) -> None:
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        assert await starter.start(False, enforces=False) == LayoutStore()
+        assert "each of the two has a part of the images" in starter.warnings[0]
 
     async def test_meanwhile_nobody_checks_copies_or_backs_up_one_of_the_two_alone(self, starter: Starter) -> None:
         await starter.storage.put(LINK, b"")

@@ -67,7 +67,7 @@ def _parameters(command: Command) -> Iterator[Row]:
             yield f"`{name}`", sentence(found.help or "")
         elif isinstance(found, TyperOption):
             names = ", ".join(f"`{name}`" for name in sorted(found.opts, key=len, reverse=True))
-            value = "" if found.is_flag else f" `{found.metavar or 'NUMBER'}`"
+            value = "" if found.is_flag else f" `{found.metavar}`"
             yield f"{names}{value}", sentence(found.help or "") + _bounds(found) + _variable(found)
     yield "`--help`, `-h`", "Print what this page says."
 

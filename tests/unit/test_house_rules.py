@@ -173,6 +173,16 @@ def test_the_help_of_every_command_is_plain_text() -> None:
     assert [name for name, command in commands("moorage", whole_tree()) if command.rich_markup_mode is not None] == []
 
 
+def test_the_help_of_no_command_has_signs_that_a_person_has_to_guess() -> None:
+    """Types as Python calls them, and brackets that say nothing."""
+    signs = re.compile(r"<[a-z ]+>|\{[A-Z_/]+\}|\[\[")
+    shown = {
+        name: command.make_context(name, [], resilient_parsing=True).get_help()
+        for name, command in commands("moorage", whole_tree())
+    }
+    assert {name: signs.findall(text) for name, text in shown.items() if signs.search(text)} == {}
+
+
 def shown_commands(page: Path) -> Iterator[list[str]]:
     """The arguments of every ``moorage`` that a page's blocks for a shell have a reader type."""
     for block in _SHELL.findall(page.read_text()):

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup
 
 from moorage.cli.command_table import COMMANDS, NOTES, CommandRow
 from moorage.cli.go_flags import GoFlagsCommand
@@ -56,8 +56,7 @@ def _load(row: CommandRow, words: str) -> Any:  # noqa: ANN401 - typer's Command
     command.name = row.name
     for each_words, each in _walk(words, command):
         for parameter in each.params:
-            if parameter.type.name in ("int", "int range"):
-                parameter.metavar = "NUMBER"  # typer has <int range>.
+            _show_plainly(parameter)
             if hasattr(parameter.type, "readable"):
                 parameter.type.readable = False  # Our own message says which right is missing to whom.
         if each_words in NOTES:
@@ -67,6 +66,17 @@ def _load(row: CommandRow, words: str) -> Any:  # noqa: ANN401 - typer's Command
                 # A paragraph that begins with this character is not wrapped.
                 each.epilog = f"\b\nExample:\n  {note.example}"
     return command
+
+
+def _show_plainly(parameter: Any) -> None:  # noqa: ANN401 - as above
+    """Have help show what is to be typed by a word; typer has ``<int range>``, ``<str>`` and ``{NAME}``."""
+    if parameter.type.name in {"int", "int range"}:
+        parameter.metavar = "NUMBER"
+    elif parameter.type.name == "str":
+        parameter.metavar = parameter.metavar or "TEXT"
+    if isinstance(parameter, TyperArgument) and parameter.required and parameter.metavar:
+        word = parameter.metavar
+        setattr(parameter, "make_metavar", lambda *_, **__: word)  # noqa: B010 - mypy lets no method be replaced
 
 
 def _walk(words: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above

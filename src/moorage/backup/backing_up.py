@@ -24,7 +24,7 @@ from moorage.backup.backup_record import (
 )
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsOut, CopySums
 from moorage.backup.garbage_hold import claims_ended, garbage_held
-from moorage.backup.kept_files import keep
+from moorage.backup.kept_files import keep, not_there
 from moorage.backup.link_files import LinkFilesOut, blobs_in_storage
 from moorage.backup.one_moment import Snapshot, one_moment
 from moorage.backup.places import ServerPlaces, see_that_they_are_two
@@ -130,8 +130,11 @@ class _Making:
         if not may_be_another:
             await asyncio.to_thread(see_that_it_is_the_same, self._folder, self._to, identity)
         home = self._home()
-        kept = keep(self._places.named_files(), self._to.files)
+        named = self._places.named_files()
+        kept = keep(named, self._to.files)
         sums = await self._blobs() if self._copies else self._listed
+        for missing in not_there(named):
+            sums.problems.add(missing)
         self._check()  # Else garbage collection may have removed what was not copied yet.
         record = BackupRecord(
             moorage=__version__,

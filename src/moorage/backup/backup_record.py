@@ -80,7 +80,7 @@ class BackupRecord(RecordPart):
     """Names of variables that overrode the configuration; their values are not kept."""
     blobs: BlobsRecord
     problems: list[str]
-    """Blobs that could not be copied, the first thousand, each with its reason."""
+    """Blobs and files that could not be copied, the first thousand, each with its reason."""
     problem_count: int
     files: dict[str, FileRecord]
     """Every other file of the backup, by its path below it."""

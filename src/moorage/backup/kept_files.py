@@ -17,6 +17,8 @@ _PRIVATE = 0o600
 _SERVER_FILE = "auth.token.server"
 _WITH_PATHS = ("config.yml", "control.yml", _SERVER_FILE)
 """Kept files that name others."""
+_MADE_LATER = "letsencrypt.cachefile"
+"""A key whose file comes with the first certificate."""
 
 
 def named_by_registry(config: Config) -> Iterator[tuple[str, Path]]:
@@ -92,6 +94,11 @@ def keep(named: Sequence[tuple[str, Path]], folder: Path) -> list[KeptFile]:
             shutil.copyfile(path, target)
             kept[path] = KeptFile(key=key, was=str(path), file=f"{folder.name}/{file}")
     return list(kept.values())
+
+
+def not_there(named: Sequence[tuple[str, Path]]) -> list[str]:
+    """Return what is to be said of files that are named and not there, so that nothing can be kept of them."""
+    return [f"{path} is not there: {key}" for key, path in named if not key.endswith(_MADE_LATER) and not path.exists()]
 
 
 def _files_below(folder: Path) -> list[Path]:

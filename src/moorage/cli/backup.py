@@ -18,6 +18,7 @@ from moorage.work.noted import Noted
 
 if TYPE_CHECKING:
     from moorage.backup.backing_up import MadeBackup
+    from moorage.backup.backup_record import BackupRecord
     from moorage.backup.trial_report import VerifyReport
 
 WHOLE, WITH_PROBLEMS, NOT_DONE = 0, 1, 2
@@ -80,7 +81,7 @@ def make(
 ) -> None:
     """Copy databases, keys, configuration and blobs while everything runs; blobs that are there are not copied again.
 
-    Status 0: all of it. 1: blobs were missing or damaged, and all the rest is there. 2: there is no new backup.
+    Status 0: all of it. 1: blobs or named files were missing or damaged; the rest is there. 2: there is no new backup.
     """
     from moorage.backup.backing_up import make_backup  # noqa: PLC0415 - other commands need not wait for its imports
     from moorage.backup.backup_folder import BackupFolder  # noqa: PLC0415 - as above
@@ -181,19 +182,20 @@ def print_problems(problems: Noted[str]) -> None:
 
 def _print_made(made: "MadeBackup") -> None:
     record, blobs = made.record, made.record.blobs
-    print(f"{made.backup.path.name}: whole in {record.seconds:.1f} s")
+    print(f"{made.backup.path.name}: {'not ' if record.problem_count else ''}whole in {record.seconds:.1f} s")
     print(f"registry: {record.registry.kind}; control plane: {record.control.kind if record.control else 'none'}")
-    if not blobs.are_copied:
-        print(f"{counted(blobs.count, 'blob')} ({shown_bytes(blobs.size_bytes)}) listed, none copied")
-        return
-    rate = f", {shown_bytes(blobs.copied_bytes / record.seconds)}/s" if record.seconds and blobs.copied else ""
-    print(
-        f"{counted(blobs.count, 'blob')} ({shown_bytes(blobs.size_bytes)}), of which {blobs.copied:,} "
-        f"({shown_bytes(blobs.copied_bytes)}) were copied now{rate}"
-    )
+    print(f"{counted(blobs.count, 'blob')} ({shown_bytes(blobs.size_bytes)}){_copied(record)}")
     if record.problem_count:
-        print(f"{counted(record.problem_count, 'blob')} could not be copied:")
+        print(f"{record.problem_count:,} could not be copied:")
         print_problems(Noted(count=record.problem_count, first=record.problems))
+
+
+def _copied(record: "BackupRecord") -> str:
+    blobs = record.blobs
+    if not blobs.are_copied:
+        return " listed, none copied"
+    rate = f", {shown_bytes(blobs.copied_bytes / record.seconds)}/s" if record.seconds and blobs.copied else ""
+    return f", of which {blobs.copied:,} ({shown_bytes(blobs.copied_bytes)}) were copied now{rate}"
 
 
 def _as_json(report: "VerifyReport") -> dict[str, object]:

@@ -1,5 +1,7 @@
 """A backup keeps every file that the two configurations name: without one of them a restored site does not start."""
 
+import asyncio
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +10,16 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from moorage.backup.kept_files import keep, named_by_control, named_by_registry, put_back
+from moorage.backup.backing_up import make_backup
+from moorage.backup.backup_folder import BackupFolder
+from moorage.backup.kept_files import keep, named_by_control, named_by_registry, not_there, put_back
+from moorage.backup.places import read_places
 from moorage.config import Config
 from moorage.config.load import load
 from moorage.config.sections.middleware import STORAGE_MIDDLEWARE
 from moorage.control.configuration import ControlConfiguration
 from moorage.token_server.settings import TokenServerSettings
+from moorage.work.reports import WorkReports
 from support.other_user import as_other_user, folder_for_all
 
 _NAMES_A_FILE = re.compile(r"\b(PEM files?|JSON file|File (that|of)|The file,|The folder where the account)\b")
@@ -146,3 +152,25 @@ def test_a_folder_of_keys_that_may_not_be_looked_into_ends_a_backup(hidden: str)
         said = as_other_user(refusal_to_keep, place / "keys", place / "files")
         (place / hidden).chmod(0o700)
     assert said == f"{place / hidden}: Permission denied"
+
+
+@pytest.mark.parametrize("with_blobs", [True, False])
+def test_a_file_that_is_named_and_not_there_is_said(tmp_path: Path, *, with_blobs: bool) -> None:
+    """A backup from another machine, or as another user, would lack users, and say that it is whole."""
+    config = tmp_path / "config.yml"
+    storage = {"filesystem": {"rootdirectory": str(tmp_path / "storage")}}
+    auth = {"htpasswd": {"realm": "r", "path": str(tmp_path / "users")}}
+    tree = {"version": "0.1", "storage": storage, "database": {"enabled": False}, "auth": auth}
+    config.write_text(json.dumps(tree))
+    (tmp_path / "storage").mkdir()
+    places = read_places(config, None)
+    folder = BackupFolder(tmp_path / "backups")
+    made = asyncio.run(make_backup(places, folder, with_blobs=with_blobs, reports=WorkReports()))
+    assert made.record.problems == [f"{tmp_path / 'users'} is not there: auth.htpasswd.path"]
+    assert made.record.problem_count == 1
+
+
+def test_what_a_server_makes_when_it_needs_it_may_not_be_there_yet(tmp_path: Path) -> None:
+    named = [("control: http.tls.letsencrypt.cachefile", tmp_path / "a"), ("http.tls.letsencrypt.cachefile", tmp_path)]
+    assert not_there(named) == []
+    assert not_there([("registry.key", tmp_path / "key")]) == [f"{tmp_path / 'key'} is not there: registry.key"]

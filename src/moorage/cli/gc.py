@@ -13,7 +13,7 @@ from moorage.api.history_answers import TagState
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.gc_words import explained, print_status
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, Registry, RegistryURL, connect, reach
+from moorage.cli.reaching import ANY_PART, CA, Registry, RegistryURL, connect, reach
 from moorage.cli.reporting import reported
 from moorage.client.places import ImagePlace
 from moorage.client.registry import DEFAULT_REGISTRY, CommandFailed, Remote
@@ -81,7 +81,7 @@ def explain(
     as_json: AsJSON = False,
 ) -> None:
     """Say who needs something, or since when nobody does and when it goes."""
-    remote, found_place = connect(place, registry=registry, ca=ca)
+    remote, found_place = connect(place, takes=ANY_PART, registry=registry, ca=ca)
     repository = found_place.repository
     digest = found_place.digest or _tagged(remote, found_place, place)
     found = remote.get("gc/explain", repository=repository, digest=digest)

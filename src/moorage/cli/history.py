@@ -15,7 +15,7 @@ from moorage.cli.amounts import counted
 from moorage.cli.change_words import named, short
 from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, RegistryURL, connect, undo_command
+from moorage.cli.reaching import CA, REPO, RegistryURL, connect, undo_command
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import print_table
@@ -174,7 +174,7 @@ def undo_request(
     if repository is None:
         remote = Remote(registry, reason=reason, ca=ca)
     else:
-        remote, place = connect(repository, registry=registry, reason=reason, ca=ca)
+        remote, place = connect(repository, takes=REPO, registry=registry, reason=reason, ca=ca)
         name = place.repository
         request = _whole_id(remote, name, request)
     answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=name)

@@ -9,7 +9,7 @@ import typer
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, Registry, connect, reach
+from moorage.cli.reaching import ANY_PART, CA, REPO, Registry, connect, reach
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import say_none
@@ -41,7 +41,7 @@ def list_tags(
     as_json: AsJSON = False,
 ) -> None:
     """List the tags of a repository, one a line. Example: moorage tag list group/app."""
-    remote, found = connect(place, ca=ca)
+    remote, found = connect(place, takes=REPO, ca=ca)
     names = tags_of(remote, found.repository)
     # Distribution 2 lists tags in any order.
     shown = sorted(name for name in names if with_signatures or not SIGNATURE.fullmatch(name))
@@ -57,7 +57,7 @@ def show(
     as_json: AsJSON = False,
 ) -> None:
     """Show what an image consists of. Example: moorage image show group/app:1."""
-    remote, found = connect(place, ca=ca)
+    remote, found = connect(place, takes=ANY_PART, ca=ca)
     digest, manifest = manifest_of(remote, found.repository, found.digest or found.tag or "latest")
     if as_json:
         print(json.dumps({"digest": digest, "manifest": manifest}, indent=2))
@@ -101,7 +101,7 @@ def du(
         remote = reach(place, ca=ca)
         repositories = list(pages(remote, "/v2/_catalog", "repositories"))
     else:
-        remote, found = connect(place, ca=ca)
+        remote, found = connect(place, takes=REPO, ca=ca)
         repositories = [found.repository]
     missing: list[str] = []
 

@@ -24,19 +24,32 @@ RegistryURL = Annotated[
     ),
 ]
 
+REPO = "[HOST/]REPO"
+REPO_OR_TAG = "[HOST/]REPO[:TAG]"
+ANY_PART = "[HOST/]REPO:TAG or [HOST/]REPO@DIGEST"
+
 
 def connect(
-    place: str, *, registry: str | None = None, reason: str | None = None, ca: str | None = None
+    place: str,
+    *,
+    takes: str = REPO_OR_TAG,
+    registry: str | None = None,
+    reason: str | None = None,
+    ca: str | None = None,
 ) -> tuple[Remote, ImagePlace]:
-    """Reach the registry that a place names, else the one at *registry*, else the usual one.
+    """Reach the registry that a place names, else the one at *registry*, else the usual one; *takes*: what it may name.
 
     Raises:
-        CommandFailed: there can be none.
+        CommandFailed: there can be none, or *place* has a part that would be passed over.
     """
     found = read_place(place)
     if not found.repository:
-        msg = f"{place} names no repository; give [HOST/]REPO[:TAG]"
+        msg = f"{place} names no repository; give {takes}"
         raise CommandFailed(msg)
+    for part, value in (("tag", found.tag), ("digest", found.digest)):
+        if value and part.upper() not in takes:
+            msg = f"{place} names a {part}, which is not asked for here; give {takes}"
+            raise CommandFailed(msg)
     usual = registry or usual_registry()
     return _remote(found.url or usual, usual, repository=found.repository, reason=reason, ca=ca), found
 

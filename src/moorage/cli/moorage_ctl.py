@@ -117,8 +117,9 @@ def _collect(words: Sequence[str]) -> int:
     is_asked = {name for name, value in parsed.values.items() if value == "true"}
     options = ["-m"] if is_asked & {"delete-untagged", "delete-manifests"} else []
     options += ["--dry-run"] if "dry-run" in is_asked else []
+    environ = _service_environ()
     with _standing_still(SERVICES["registry"]):
-        return _executed(["moorage", "garbage-collect", *options, str(config)])
+        return _executed(["moorage", "garbage-collect", *options, str(config)], environ)
 
 
 def _database(words: Sequence[str]) -> int:
@@ -131,7 +132,7 @@ def _database(words: Sequence[str]) -> int:
     if not config.exists():
         print(f"error: there is no {config}", file=sys.stderr)
         return 1
-    return _executed(["registry", "database", *words, str(config)])
+    return _executed(["registry", "database", *words, str(config)], _service_environ())
 
 
 def _reconfigure(words: Sequence[str]) -> int:
@@ -187,7 +188,7 @@ def _standing_still(unit: str) -> Iterator[None]:
             _call(["systemctl", "start", unit])
 
 
-def _executed(command: Sequence[str]) -> int:
+def _executed(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a command of ours as the service's user, so that what it writes is the service's.
 
     A signal goes to the command, and this program goes on when that has ended.
@@ -197,7 +198,7 @@ def _executed(command: Sequence[str]) -> int:
         whole = ["runuser", "-u", USER, "--", *whole]
     print(f"Executing command:\n{' '.join(whole)}", flush=True)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
-    process = subprocess.Popen(whole, preexec_fn=_heed_signals)  # noqa: PLW1509, S603 - no threads here, and no shell
+    process = subprocess.Popen(whole, env=environ, preexec_fn=_heed_signals)  # noqa: PLW1509, S603 - no threads here, and no shell
     for number in before:
         signal.signal(number, lambda got, _frame: process.send_signal(got))
     try:
@@ -206,6 +207,20 @@ def _executed(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return status if status >= 0 else UNKNOWN_COMMAND - status
+
+
+def _service_environ() -> Mapping[str, str]:
+    """The service's variables, which may say where the images are; those of whoever has called come before them."""
+    from moorage.gitlab_site.environment_file import read_environment  # noqa: PLC0415 - most words need it not
+
+    file = SITE / "registry.env"
+    try:
+        return {**read_environment(file), **os.environ}
+    except (OSError, ValueError) as exc:
+        print(
+            f"error: {file}: {exc}; nothing was done, as the variables of the service count here too", file=sys.stderr
+        )
+        sys.exit(1)
 
 
 def _program(name: str) -> str:

@@ -18,6 +18,7 @@ case "$*" in *is-active*) test -e "$RUNS" ;; *) test ! -e "$FAILS" ;; esac
 COLLECTOR = """\
 #!/bin/sh
 echo "$(basename "$0") $*" >>"$CALLS"
+[ -z "$REGISTRY_SAID" ] || echo "with $REGISTRY_SAID" >>"$CALLS"
 [ -e "$HANGS" ] || exit 0
 trap 'echo interrupted >>"$CALLS"; exit 7' INT TERM
 echo waiting >>"$CALLS"
@@ -75,6 +76,41 @@ def test_the_registry_stands_still_while_it_is_collected(site: Site) -> None:
         f"moorage garbage-collect -m {site.etc}/config.yml",
         "systemctl start moorage.service",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("REGISTRY_SAID=bucket", "bucket"),
+        ("  REGISTRY_SAID = 'two words' ", "two words"),
+        ("REGISTRY_SAID=two  words # kept", "two  words # kept"),
+        ('REGISTRY_SAID="a \\"quoted\\" word"', 'a "quoted" word'),
+        ("REGISTRY_SAID='it'\"'\"'s'", "it's"),
+        ("# REGISTRY_SAID=no\n;REGISTRY_SAID=no\nREGISTRY_SAID=a=b", "a=b"),
+        ("REGISTRY_SAID=one\\\nline", "oneline"),
+    ],
+)
+@pytest.mark.parametrize("words", [("registry-garbage-collect",), ("registry-database", "migrate", "status")])
+def test_the_variables_of_the_service_count(site: Site, words: tuple[str, ...], line: str, value: str) -> None:
+    """They may say where the images are."""
+    (site.etc / "registry.env").write_text(f"{line}\n")
+    assert site(*words).returncode == 0
+    assert f"with {value}" in site.calls
+
+
+def test_a_variable_of_whoever_calls_comes_before_the_services(site: Site) -> None:
+    (site.etc / "registry.env").write_text("REGISTRY_SAID=service\n")
+    site.environ["REGISTRY_SAID"] = "caller"
+    assert site("registry-database", "migrate", "status").returncode == 0
+    assert "with caller" in site.calls
+
+
+def test_where_the_variables_cannot_be_read_nothing_is_done(site: Site) -> None:
+    (site.etc / "registry.env").write_text("REGISTRY_SAID='no end\n")
+    found = site("registry-garbage-collect")
+    assert found.returncode == 1
+    assert "registry.env: No closing quotation; nothing was done" in found.stderr
+    assert site.calls == []
 
 
 @pytest.mark.parametrize("option", ["--delete-manifests", "--delete-untagged=true"])

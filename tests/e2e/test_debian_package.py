@@ -31,8 +31,12 @@ grep -q '401 Unauthorized' /tmp/head
 kill $registry
 wait $registry || true
 echo '# a change of mine' >>/etc/moorage/config.yml
+echo 'REGISTRY_DATABASE_SQLITE="/var/lib/moorage/of the service.db"' >/etc/moorage/registry.env
+echo 'MOORAGE_CONTROL_DATABASE_SQLITE=/var/lib/moorage/of the service too.db' >/etc/moorage/control.env
 dpkg -i /tmp/moorage.deb
 grep -q 'a change of mine' /etc/moorage/config.yml
+test -e '/var/lib/moorage/of the service.db'
+test -e '/var/lib/moorage/of the service too.db'
 runuser -u moorage -- moorage control user list --config /etc/moorage/control.yml | grep -q root
 man -w moorage
 test -s /usr/share/bash-completion/completions/moorage
@@ -45,6 +49,13 @@ test ! -e /var/lib/moorage
 test ! -e /etc/moorage
 echo the story has ended
 """
+
+
+def test_whatever_systemd_runs_over_the_registry_has_its_variables() -> None:
+    """They may say where the images are."""
+    for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
+        ours = "control.env" if "moorage control" in unit.read_text() else "registry.env"
+        assert f"\nEnvironmentFile=-/etc/moorage/{ours}\n" in unit.read_text(), unit.name
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from support.scratch import RunFolder, place_for_scratch
 from support.second_tries import count_alone
 from support.services import end_all
 from support.sharing_out import WholeFiles, place_of
-from support.surroundings import UMASK, hear_interrupts, isolate, new_folder, remove_folder
+from support.surroundings import UMASK, hear_signals, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = config.option.basetemp or str(run.path / "t")  # Short, as sockets lie below it.
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])
-    hear_interrupts()
+    hear_signals()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,18 @@ def test_every_variable_that_a_test_asks_for_reaches_it() -> None:
 def test_new_files_have_the_usual_modes_whatever_the_umask_of_whoever_runs_the_tests(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"])
+def test_what_a_test_starts_hears_signals_though_whoever_runs_the_tests_is_deaf_to_them(name: str) -> None:
+    script = (
+        "import signal, subprocess, sys; from support.surroundings import hear_signals; "
+        f"signal.signal(signal.{name}, signal.SIG_IGN); hear_signals(); "
+        f"subprocess.run([sys.executable, '-c', 'import os, signal; os.kill(os.getpid(), signal.{name}); print(7)'])"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    status, told = attempt(sys.executable, "-c", script, env=environ)
+    assert (status, "7" in told.split()) == (0, False)
 
 
 def test_this_run_has_a_home_of_its_own() -> None:

@@ -79,10 +79,16 @@ def isolate(environ: MutableMapping[str, str], folder: Path) -> None:
     (folder / "docker" / "config.json").write_text("{}")
 
 
-def hear_interrupts() -> None:
-    """Let programs that this process starts end by SIGINT: a shell starts what runs in the background deaf to it."""
+def hear_signals() -> None:
+    """Let programs that this process starts end by the usual signals.
+
+    A shell starts what runs in the background deaf to SIGINT, and nohup makes deaf to SIGHUP; both are handed on.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def new_folder() -> Path:

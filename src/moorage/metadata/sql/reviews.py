@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from moorage.errors import DatabaseContended
+from moorage.errors import DatabaseConflict, DatabaseContended
 from moorage.metadata.reviews import (
     ASTRAY,
     CLAIM,
@@ -129,8 +129,10 @@ class SqlManifestReviews(ManifestReviewStore):
     async def review(self, *, limit: int) -> ManifestsReviewed:
         try:
             return await self._review(limit)
-        except DatabaseContended:
-            return ManifestsReviewed()  # Nothing was changed; it is due as before.
+        except (DatabaseContended, DatabaseConflict):
+            # Nothing was changed; it is due as before. A conflict: another collector has dropped what hangs on one that
+            # was to be dropped here, and for which a review was to be written down by that.
+            return ManifestsReviewed()
 
     async def _review(self, limit: int) -> ManifestsReviewed:
         async with self._database.transaction() as transaction:

@@ -45,7 +45,7 @@ def write_site(folder: Path, *, api_url: str = "http://127.0.0.1:1/") -> Path:
 
 @cache
 def start_site() -> LoadedControl:
-    """Start Django in this process, over an empty database in a folder that ends with the process."""
+    """Start Django in this process, over an empty database in a folder that ends with the run."""
     loaded = read_control(write_site(new_folder()), os.environ)
     start_django(loaded)
     call_command("migrate", verbosity=0)

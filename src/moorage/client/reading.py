@@ -42,7 +42,7 @@ def read_json(body: bytes | str) -> object:
 
 
 def printable(text: str) -> str:
-    """Return *text*, which comes from a registry, by signs only: nothing of it is to move the cursor."""
+    """Return *text*, which somebody else has chosen, by signs only: nothing of it is to move the cursor."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -53,9 +53,8 @@ UPDATE gc_review_after_defaults SET value = 86400000000 WHERE value <> 864000000
 
 @contextlib.contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A new folder, in memory where there is a place for that: what is durable is tested elsewhere."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="moorage-", dir=memory if memory.is_dir() else None) as name:
+    """A new folder, in memory where the run has a place for that: what is durable is tested elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="moorage-") as name:
         yield Path(name)
 
 

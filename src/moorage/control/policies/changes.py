@@ -10,7 +10,6 @@ from django.utils import timezone
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
-from moorage.control.policies.durations import parse_duration
 from moorage.control.policies.models import BulkDeletion, CleanupPolicy
 from moorage.control.policies.rules import CADENCES, PolicySelection, interval_of, policy_problems
 from moorage.control.projects.models import Project
@@ -148,14 +147,14 @@ def _check(policy: CleanupPolicy) -> None:
 
 
 def _check_bulk(name_regex: str, name_regex_keep: str, keep_n: int | None, older_than: str) -> None:
-    selection = PolicySelection(delete_pattern=name_regex, keep_pattern=name_regex_keep, keep_count=keep_n)
+    selection = PolicySelection.stored(
+        delete=name_regex, keep=name_regex_keep, keep_count=keep_n, older_than=older_than
+    )
     problems: dict[str, Sequence[str]] = {
         {"name_regex": "name_regex_delete"}.get(field, field): said for field, said in selection.problems().items()
     }
     if keep_n is not None and keep_n > KEEP_LIMIT:
         problems["keep_n"] = [f"must be less than or equal to {KEEP_LIMIT}"]
-    if older_than and parse_duration(older_than) is None:
-        problems["older_than"] = ["is invalid"]
     if problems:
         raise ChangeRefused(problems)
 

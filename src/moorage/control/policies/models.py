@@ -11,7 +11,6 @@ from django.db import models
 
 from moorage.control.images.models import ImageRepository
 from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
-from moorage.control.policies.durations import parse_duration
 from moorage.control.policies.patterns import PATTERN_LENGTH_LIMIT
 from moorage.control.policies.rules import EVERYTHING, PolicySelection
 from moorage.control.projects.models import Project
@@ -70,13 +69,8 @@ class CleanupPolicy(models.Model):
     @property
     def selection(self) -> PolicySelection:
         """The choice of tags."""
-        age = parse_duration(self.older_than) if self.older_than else None
-        return PolicySelection(
-            delete_pattern=self.name_regex,
-            keep_pattern=self.name_regex_keep or "",
-            keep_count=self.keep_n,
-            older_than=age,
-            has_unknown_age=bool(self.older_than) and age is None,
+        return PolicySelection.stored(
+            delete=self.name_regex, keep=self.name_regex_keep, keep_count=self.keep_n, older_than=self.older_than
         )
 
 
@@ -217,13 +211,8 @@ class BulkDeletion(models.Model):
     @property
     def selection(self) -> PolicySelection:
         """The choice of tags; ``latest`` never goes. Source: GitLab features RST-010."""
-        age = parse_duration(self.older_than) if self.older_than else None
-        return PolicySelection(
-            delete_pattern=self.name_regex,
-            keep_pattern=self.name_regex_keep,
-            keep_count=self.keep_n,
-            older_than=age,
-            has_unknown_age=bool(self.older_than) and age is None,
+        return PolicySelection.stored(
+            delete=self.name_regex, keep=self.name_regex_keep, keep_count=self.keep_n, older_than=self.older_than
         )
 
 

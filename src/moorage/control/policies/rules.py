@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from moorage.control.policies import patterns
 from moorage.control.policies.durations import parse_duration
@@ -79,6 +80,18 @@ class PolicySelection:
     has_unknown_age: bool = False
     """True: there is a text that says no age. Passed over, it would have tags of any age go."""
     keeps_latest: bool = True
+
+    @classmethod
+    def stored(cls, *, delete: str, keep: str | None, keep_count: int | None, older_than: str | None) -> Self:
+        """Return the choice that fields say; *older_than*: a length of time in words, or nothing."""
+        age = parse_duration(older_than) if older_than else None
+        return cls(
+            delete_pattern=delete,
+            keep_pattern=keep or "",
+            keep_count=keep_count,
+            older_than=age,
+            has_unknown_age=bool(older_than) and age is None,
+        )
 
     def problems(self) -> Mapping[str, Sequence[str]]:
         """Return what is wrong, by GitLab's field; empty if it can be used."""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from support.daemon import Daemon
 from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
+from support.ports import let_go_of_ports
 from support.postgres import Postgres
 from support.scratch import RunFolder, place_for_scratch
 from support.second_tries import count_alone
@@ -85,6 +86,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind, but for what a test has left that failed."""
     end_all()
+    let_go_of_ports()
     if _HOME in config.stash:
         remove_folder(config.stash[_HOME])
     if _SCRATCH in config.stash:

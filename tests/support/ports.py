@@ -33,6 +33,12 @@ def free_port() -> int:
     raise RuntimeError(msg)
 
 
+def let_go_of_ports() -> None:
+    """Take back what keeps the last ports from others."""
+    while _CLAIMS:
+        _CLAIMS.pop().close()
+
+
 def _claim(port: int) -> socket.socket:
     """Take the abstract address (unix(7)) that stands for *port*: it is nobody else's, and goes with this process.
 

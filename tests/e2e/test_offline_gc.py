@@ -292,7 +292,7 @@ def test_ctrl_c_ends_it_with_a_word_and_a_status(daemon: Daemon, config: Path) -
     with os.fdopen(reading, "rb") as pipe:
         stderr = pipe.read()[before:].decode()
     stdout, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert stdout == ""
     assert stderr.splitlines()[-1] == "interrupted: what was deleted stays deleted, and the next run finishes the work"
     assert "Traceback" not in stderr

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from moorage.cli.amounts import counted, shown_bytes
 from moorage.cli.noted_output import print_noted
 from moorage.cli.options import AsJSON
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.errors import ConfigurationError, MoorageError
 from moorage.work.noted import Noted
 
@@ -172,6 +173,7 @@ def said(run: Callable[[], _T]) -> _T:
         print(f"error: {exc}", file=sys.stderr)
     except KeyboardInterrupt:
         print("ended before it was done; the same command goes on with what is there", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(NOT_DONE)
 
 

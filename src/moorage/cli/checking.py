@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from moorage.cli.check_output import CheckBars, print_json, print_people
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.errors import ConfigurationError, MoorageError
 from moorage.starting.check_start import CheckWish, configuration_to_check, run_check
 
@@ -30,7 +31,7 @@ def run(path: Path | None, data: Path | None, wish: CheckWish, *, as_json: bool)
         return NOT_DONE
     except KeyboardInterrupt:
         _warn("ended before it was done; the same command with --resume goes on from here")
-        return NOT_DONE
+        return INTERRUPTED
     show = print_json if as_json else print_people
     show(state, seconds=time.monotonic() - began_at, repairs=wish.repairs)
     return DIFFERENCES if state.tally.differences else NO_DIFFERENCES

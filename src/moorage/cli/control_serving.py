@@ -26,11 +26,7 @@ def quick_control_serve(words: Sequence[str]) -> None:
     """
     if not is_usual(words):
         return
-    try:
-        sys.exit(serve_control(Path(words[3]) if words[3:] else None))
-    except KeyboardInterrupt:  # Before there is a server; later it is a signal to stop.
-        print("Aborted.", file=sys.stderr)
-        sys.exit(1)
+    sys.exit(serve_control(Path(words[3]) if words[3:] else None))
 
 
 def is_usual(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:

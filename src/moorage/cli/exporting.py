@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moorage.cli.bars import Bars
 from moorage.cli.noted_output import print_left_out, print_noted
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.moving.exporting import Exported, ExportOptions
 from moorage.moving.link_writing import LinkWriter
 from moorage.moving.outcome import Outcome, Teller
@@ -46,7 +47,7 @@ def run(path: Path | None, wish: ExportWish) -> int:
             exported = asyncio.run(export_link_files(config, options, teller))
         except KeyboardInterrupt:
             print("interrupted: the same command goes on from here", file=sys.stderr)
-            return 1
+            return INTERRUPTED
     show = _print_json if wish.as_json else _print
     show(exported, teller.outcome, wish, time.monotonic() - began)
     return 1 if exported.verified is not None and exported.verified.counts.changes else 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.bars import Bars
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.starting.configuration_file import read_or_defaults
 from moorage.starting.offline_collecting import collect_garbage, see_that_it_has_link_files
@@ -47,7 +48,7 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
 def interrupted() -> int:
     """Say what Ctrl-C means; return the exit status."""
     print("interrupted: what was deleted stays deleted, and the next run finishes the work", file=sys.stderr)
-    return 1
+    return INTERRUPTED
 
 
 def _print(totals: Totals, duration_s: float, *, dry_run: bool) -> None:

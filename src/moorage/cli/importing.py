@@ -15,6 +15,7 @@ from typing import TextIO
 from moorage.cli.amounts import counted
 from moorage.cli.bars import Bars
 from moorage.cli.noted_output import print_left_out
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.moving.importing import ALL_STEPS, ImportOptions, ImportRefused, Step
 from moorage.moving.outcome import LeftOut, Outcome, Teller
 from moorage.starting.configuration_file import read
@@ -92,7 +93,7 @@ def run(path: Path | None, wish: ImportWish) -> int:
             rows = asyncio.run(import_link_files(config, options, teller, gitlab=wish.gitlab))
         except KeyboardInterrupt:
             print("interrupted: the same command goes on from here", file=sys.stderr)
-            return 1
+            return INTERRUPTED
         _write(log, "info", "import done", dry_run=wish.dry_run, seconds=round(time.monotonic() - began, 3))
     _show(teller.outcome, rows, wish, seconds=time.monotonic() - began)
     return 0

@@ -25,11 +25,7 @@ def quick_serve(words: Sequence[str]) -> None:
     options = usual_options(words)
     if options is None:
         return
-    try:
-        sys.exit(serve_registry(options, say=lambda text: print(text, flush=True)))
-    except KeyboardInterrupt:  # Before there is a server; later it is a signal to stop.
-        print("Aborted.", file=sys.stderr)
-        sys.exit(1)
+    sys.exit(serve_registry(options, say=lambda text: print(text, flush=True)))
 
 
 def usual_options(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> ServeOptions | None:

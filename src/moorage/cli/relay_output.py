@@ -9,6 +9,7 @@ from typing import Any
 
 from moorage.cli.amounts import counted, shown_bytes
 from moorage.cli.bars import Bars
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.client.reading import printable
 from moorage.errors import MoorageError
 from moorage.relaying.relay_outcome import BlobWay, RelayedReference, RelayOutcome, RelayResult
@@ -42,7 +43,7 @@ def run_shown(
         return NOT_DONE
     except (KeyboardInterrupt, asyncio.CancelledError):
         _print_refusal("ended before it was done: what was copied stays, and the same command goes on")
-        return NOT_DONE
+        return INTERRUPTED
     _ended(outcome, seconds=time.monotonic() - began_at, dry_run=dry_run, as_json=as_json)
     return _status_of(outcome)
 

@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Callable
 
-_INTERRUPTED = 130
-"""The shell's status after Ctrl-C."""
+INTERRUPTED = 130
+"""Status of what Ctrl-C ended, as a shell has it; so a script tells it from what failed."""
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -56,7 +56,7 @@ def run_with_streams(command: Callable[[], object]) -> None:
             print(f"error: what was to be printed cannot be written: {exc.strerror}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _fill_closed() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.bars import Bars
+from moorage.cli.standard_streams import INTERRUPTED
 from moorage.cli.tables import print_table
 from moorage.client.reading import printable
 from moorage.copying.kinds import COPIED, ObjectKind
@@ -40,7 +41,7 @@ def copy(source: Path, target: Path, wish: CopyWish, *, as_json: bool, compares:
         return NOT_DONE
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("ended before it was done: what was copied stays, and the same command goes on", file=sys.stderr)
-        return NOT_DONE
+        return INTERRUPTED
     is_same = not (outcome.differing or outcome.has_failed) and not (
         compares and (outcome.copied.total() or outcome.deleted.total())
     )

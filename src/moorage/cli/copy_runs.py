@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from moorage.cli.amounts import counted
 from moorage.cli.bars import Bars
 from moorage.cli.reaching import credentials_for, usual_registry
 from moorage.cli.relay_output import run_shown
@@ -62,7 +63,11 @@ async def _copied(words: CopyWords, outcome: RelayOutcome, bars: Bars) -> None:
     to_access = _access(target, words.target_ca, "--target-ca", None)
     async with relay_run(from_access, to_access, wish, outcome, reports=bars) as copies:
         if is_many:
-            await copies.copy_tags(pair, TagChoice(globs=tuple(words.tags), excluded=tuple(words.exclude)))
+            choice = TagChoice(globs=tuple(words.tags), excluded=tuple(words.exclude))
+            tags = await copies.copy_tags(pair, choice)
+            if words.tags and not choice.means_any(tags):
+                msg = f"--tags and --exclude leave none of the {counted(len(tags), 'tag')} of {pair.source}"
+                raise CommandFailed(msg)
         else:
             await copies.copy_one(pair, *_references(source, target))
 

@@ -45,16 +45,18 @@ class SyncRule:
         """True if the source is a pattern of repositories."""
         return any(char in self.source.repository for char in _WILD)
 
-    def pair(self, repository: RepositoryName) -> RepositoryPair | None:
-        """Return where a repository of the source goes; None: the rule is not about it.
+    def is_about(self, repository: RepositoryName) -> bool:
+        """Return whether the rule copies a repository of the source."""
+        return not self.is_pattern or fnmatchcase(repository.text, self.source.repository)
+
+    def pair(self, repository: RepositoryName) -> RepositoryPair:
+        """Return where a repository of the source goes that the rule is about.
 
         Raises:
             NameInvalid: it would go to what is no name of a repository.
         """
         if not self.is_pattern:
             return RepositoryPair(repository, RepositoryName.parse(self.target.repository))
-        if not fnmatchcase(repository.text, self.source.repository):
-            return None
         fixed = re.split(r"[*?\[]", self.source.repository, maxsplit=1)[0]
         below = repository.text[fixed.rfind("/") + 1 :]
         return RepositoryPair(repository, RepositoryName.parse(f"{self.target.repository}{below}"))

@@ -48,21 +48,24 @@ class SyncRun:
             names = ()
         if rule.is_pattern:
             try:
-                names = await copies.ends.source.repositories()
+                names = [name for name in await copies.ends.source.repositories() if rule.is_about(name)]
             except MoorageError as exc:
                 self._failed(rule, rule.source.repository, exc)
                 return
+            if not names:
+                source = self.plan.registries[rule.source.url]
+                self.outcome.note(f"{rule.path}: no repository of {source.host} matches {rule.source.repository}")
         for name in names:
             try:
-                pair = rule.pair(name)
-                if pair is not None:
-                    await self._one(rule, pair, copies)
+                await self._one(rule, rule.pair(name), copies)
             except MoorageError as exc:
                 self._failed(rule, name.text, exc)
 
     async def _one(self, rule: SyncRule, pair: RepositoryPair, copies: RelayRun) -> None:
         failed_before = self.outcome.counts[RelayResult.FAILED]
         tags = await copies.copy_tags(pair, rule.choice)
+        if tags and not rule.is_pattern and not rule.choice.means_any(tags):
+            self.outcome.note(f"{rule.path}: no tag of {pair.source} is meant, of {len(tags):,}")
         if not rule.deletes:
             return
         if self.outcome.counts[RelayResult.FAILED] > failed_before:

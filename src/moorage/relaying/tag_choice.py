@@ -1,7 +1,7 @@
 """Choice of tags: by globs, patterns and versions, without some, and the latest only."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -42,6 +42,10 @@ class TagChoice:
         if self.latest is not None:
             return []
         return sorted(tag for tag in tags if is_of_referrers(tag) and self._is_meant(tag))
+
+    def means_any(self, tags: Collection[Tag]) -> bool:
+        """Return whether any of them is meant, also those that are called like tags of what refers to a manifest."""
+        return bool(self.chosen(tags) or self.chosen_of_referrers(tags))
 
     def _is_meant(self, tag: Tag) -> bool:
         if any(fnmatchcase(tag.text, glob) for glob in self.excluded):

@@ -257,6 +257,8 @@ def test_an_image_is_copied_by_its_digest_with_a_tag_or_without(site: Site) -> N
         (["app:none", "mirror"], "has no app:none"),
         (["app:1", "mirror", "--all-tags"], "give no tag and no digest"),
         (["app:1", f"mirror@{missing_digest('t')}"], "the target has a digest"),
+        (["many", "mirror", "--tags", "["], "--tags and --exclude leave none of the 2 tags of many"),
+        (["many", "mirror", "--tags", "v1*", "--exclude", "v*"], "--tags and --exclude leave none of the 2 tags"),
         (["app:1", "mirror", "--platform", "arm"], "is no platform"),
         (["app:1", "Mirror"], "lower-case"),
         (["other", "mirror", "--all-tags"], "said 404"),
@@ -264,6 +266,8 @@ def test_an_image_is_copied_by_its_digest_with_a_tag_or_without(site: Site) -> N
 )
 def test_what_cannot_be_copied_is_said_in_one_line(site: Site, words: list[str], said: str) -> None:
     source, target, *options = words
+    for tag in ("v1", "v2"):
+        push_image(site.source, "many", tag)
     places = [f"{site.source.address}/{source}", f"{site.target.address}/{target}"]
     done = RUNNER.invoke(app, ["copy", *places, *options])
     assert done.exit_code == 1

@@ -79,6 +79,18 @@ def test_nothing_is_deleted_where_a_copy_failed_or_the_source_has_no_tags(mirror
     assert mirror.tags("app") == ["v0"]
 
 
+def test_an_entry_that_is_about_nothing_is_noted(mirror: Mirror) -> None:
+    push_image(mirror.source, "app", "nightly")
+    entries = "- {source: SOURCE/app, target: TARGET/app, tags: ['V*']}\n- {source: SOURCE/ap/*, target: TARGET/}\n"
+    entries += "- {source: SOURCE/app, target: TARGET/app, latest: 1}\n"
+    assert mirror.sync(entries) == []
+    assert mirror.printed["notes"] == [
+        "sync[0]: no tag of app is meant, of 1",
+        f"sync[1]: no repository of {mirror.source.address} matches ap/*",
+        "sync[2]: no tag of app is meant, of 1",
+    ]
+
+
 def test_an_entry_that_fails_stops_no_other_and_blobs_are_mounted_from_the_one_before(mirror: Mirror) -> None:
     shared = blob("shared")
     for repository in ("one", "two"):

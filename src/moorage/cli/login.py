@@ -12,7 +12,7 @@ from moorage.cli.reporting import reported
 from moorage.client.credentials import Credentials
 from moorage.client.docker_config import Login, LoginFiles
 from moorage.client.places import host_of, registry_url
-from moorage.client.registry import Remote
+from moorage.client.registry import CommandFailed, Remote
 
 FromInput = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
@@ -32,7 +32,10 @@ def login(
     url = registry_url(registry) if registry else usual_registry()
     name = username or typer.prompt("Username")
     password = read_password(from_input=password_stdin)
-    Remote(url, ca=ca, credentials=Credentials(name, password)).fetch("/v2/")
+    answer = Remote(url, ca=ca, credentials=Credentials(name, password)).fetch("/v2/")
+    if answer.headers.get_content_type() == "text/html":
+        msg = f"what answers at {url} is no registry: at /v2/ it has a page"
+        raise CommandFailed(msg)
     where = LoginFiles.of(os.environ).store(host_of(url), Login(name, password))
     print(f"logged in to {host_of(url)} as {name}; the credentials are kept in {where}")
 

@@ -26,6 +26,7 @@ from moorage.control.images.recording import ensure_repository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup
+from moorage.control.policies.models import CleanupPolicy
 from moorage.control.projects.models import Membership
 from moorage.control.protection.models import RepositoryProtection
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
@@ -271,6 +272,9 @@ def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shar
         found = run("policy", "run", off.full_path, "--user", new_user(is_admin=True).username)
         assert f"{off.full_path}/web  bulk  finished" in found.stdout
         assert "latest 1, newest 1" in found.stdout
+    CleanupPolicy.objects.filter(project=on).update(older_than="soon")
+    with pytest.raises(ChangeRefused, match="older_than"):
+        run("policy", "preview", on.full_path)
     with pytest.raises(Refused, match="there is no run 987654"):
         run("policy", "undo", "987654")
     with pytest.raises(ConfigurationError, match="a number is needed, or none"):

@@ -16,6 +16,7 @@ from moorage.control.images.models import ImageRepository
 from moorage.control.policies.listing import JudgedTag, judge_repository
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.protection.rules import Person
+from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.connection import the_registry
 
 QUESTIONS_LIMIT = 2000
@@ -73,8 +74,7 @@ def preview_cleanup(
     """Return what *selection* would do to a repository. Rules hold as for *person*; None: every rule counts.
 
     Raises:
-        RegistryError: the registry does not answer as it should.
-        PatternUnusable: a pattern of the selection cannot be used.
+        ChangeRefused, RegistryError: as for :func:`preview_cleanups`.
     """
     return preview_cleanups([repository], selection, person=person, now=now).previews[0]
 
@@ -89,8 +89,11 @@ def preview_cleanups(
     """Return what *selection* would do to some repositories, by each alone and by all of them.
 
     Raises:
-        RegistryError, PatternUnusable: as for :func:`preview_cleanup`.
+        ChangeRefused: a pattern or the age of the selection cannot be used.
+        RegistryError: the registry does not answer as it should.
     """
+    if problems := selection.problems():
+        raise ChangeRefused(problems)
     moment = now or timezone.now()
     judged = [judge_repository(one, selection, now=moment, person=person) for one in repositories]
     parts = {one.path: _parts(one.path, found) for one, found in zip(repositories, judged, strict=True)}

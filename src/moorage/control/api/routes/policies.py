@@ -20,7 +20,6 @@ from moorage.control.policies.previews import CleanupPreview, preview_cleanups
 from moorage.control.policies.undoing import UndoneTags, undo_run
 from moorage.control.protection.questions import person_of
 from moorage.control.protection.rules import Person
-from moorage.control.refusals import ChangeRefused
 
 routes = Router(tags=["cleanup policies"])
 
@@ -120,9 +119,6 @@ def preview_policy(request: HttpRequest, response: HttpResponse, place: Place, q
     for name, value in query.changes().items():
         if name not in PageQuery.model_fields:
             setattr(policy, name, value)
-    problems = policy.selection.problems()
-    if problems:
-        raise ChangeRefused(problems)
     rows = ImageRepository.objects.of_project(found.project).select_related("project").order_by("pk")
     page = Paging(request, response).page(rows, query)
     return [_preview(found) for found in preview_cleanups(page, policy.selection).previews]

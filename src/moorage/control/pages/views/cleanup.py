@@ -175,5 +175,5 @@ def _previews(found: FoundProject, policy: CleanupPolicy) -> list[RepositoryPrev
 def _preview(repository: ImageRepository, policy: CleanupPolicy) -> RepositoryPreview:
     try:
         return RepositoryPreview(repository=repository, preview=preview_cleanup(repository, policy.selection))
-    except (RegistryError, PatternUnusable):
+    except RegistryError:
         return RepositoryPreview(repository=repository, preview=None)

@@ -6,7 +6,6 @@ Source: GitLab features TOK-003, TOK-004, TOK-012; RFC 7515 § 4.1; RFC 7638.
 import base64
 import binascii
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from moorage.auth.serials import load_certificates, with_serial
+from moorage.json_nesting import parse_json
 from moorage.pem import fault_of, kinds_of
 
 Key = RSAKey | ECKey | OKPKey
@@ -230,10 +230,7 @@ def read_jwks(content: bytes) -> Mapping[str, Key]:
     Raises:
         ValueError: it is none, or a key cannot be used.
     """
-    try:
-        value = json.loads(content)
-    except RecursionError:
-        value = None
+    value = parse_json(content)
     entries = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(entries, list) or not entries:
         msg = 'it is no JWK set; {"keys": [...]} with at least one key is needed'

@@ -25,6 +25,7 @@ from moorage.auth.access import NOBODY, NOTHING, Access, Action, Grant, Payer
 from moorage.auth.claims import AUDIENCES_LIMIT, DENIED_LIMIT, Claims, Meta, UserToken
 from moorage.auth.keys import Key, TrustedKey, TrustedKeys, UntrustedKey, import_key, key_id, shown
 from moorage.auth.protections import Protection
+from moorage.json_nesting import json_text, see_nesting
 
 LEEWAY_S = 60
 """Seconds that the issuer's clock may differ from ours. Source: GitLab features TOK-005."""
@@ -162,6 +163,7 @@ class Verifier:
             msg = f"the token is longer than {TOKEN_LIMIT_BYTES} bytes"
             raise InvalidToken(msg)
         try:
+            see_nesting(json_text(urlsafe_b64decode(token.partition(".")[0].encode())))
             signature = jws.deserialize_compact(token, find, registry=self._registry)
             _check_header_unique(signature.segments["header"])
         except BadSignatureError:
@@ -172,7 +174,7 @@ class Verifier:
         except JoseError as exc:
             msg = f"the token is malformed: {exc.description or exc.error}"
             raise InvalidToken(msg) from None
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
             msg = "the token is malformed"
             raise InvalidToken(msg) from None
         return found[0], signature.payload

@@ -4,12 +4,13 @@ With the standard library only: pydantic would double the time that a command ta
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from moorage.json_nesting import parse_json
 
 T = TypeVar("T")
 
@@ -35,8 +36,8 @@ def read_json(body: bytes | str) -> object:
         AnswerUnreadable: it is none, or nested so deeply that nobody means it.
     """
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as exc:
+        return parse_json(body)
+    except ValueError as exc:
         msg = f"the answer is no JSON: {exc}"
         raise AnswerUnreadable(msg) from None
 

@@ -1,7 +1,6 @@
 """The registry's address as a client sees it: answers, redirects, TLS, and what a proxy in front changes or forbids."""
 
 import http.client
-import json
 import os
 import ssl
 import urllib.parse
@@ -18,6 +17,7 @@ from moorage.client.tls import tls_in_words, trusting, wants_tls
 from moorage.doctor.certificates import SOON
 from moorage.doctor.clocks import Now, compare_clocks
 from moorage.doctor.diagnosis import Report
+from moorage.json_nesting import parse_json
 
 CHECK = "address"
 _DEADLINE_S = 20.0
@@ -212,7 +212,7 @@ def _credentials(place: Outside, challenges: Sequence[str], report: Report, chec
 
 def _said(answer: OutsideAnswer) -> str:
     try:
-        return f"{answer.status} {json.loads(answer.body)['errors'][0]['code']}"
+        return f"{answer.status} {parse_json(answer.body)['errors'][0]['code']}"
     except (ValueError, LookupError, TypeError):
         return str(answer.status)
 

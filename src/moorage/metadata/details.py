@@ -1,12 +1,12 @@
 """The interfaces to what is known of repositories and tags beyond their names, and to giving them other names."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from moorage.json_nesting import json_text
 from moorage.metadata.base import Cause, Page
 from moorage.oci.digests import Digest
 from moorage.oci.json_documents import let_go, read_json
@@ -239,8 +239,8 @@ def platform_of(payload: bytes | None) -> Platform | None:
     if payload is None:
         return None
     try:
-        value = read_json(payload.decode(json.detect_encoding(payload), "surrogatepass"))
-    except (ValueError, RecursionError):
+        value = read_json(json_text(payload))
+    except ValueError:
         return None
     try:
         return Platform(_text(value.get("architecture")), _text(value.get("os"))) if isinstance(value, dict) else None

@@ -6,10 +6,13 @@ twin, which is Python code and so stops for others, for the rest.
 """
 
 import json
+import math
 from collections.abc import Callable
 from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]  # the stubs lack what is not documented
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]  # as above
 from typing import Any
+
+from moorage.json_nesting import NESTING_LIMIT, NestedTooDeep, see_nesting
 
 VALUES_LIMIT = 250_000
 """Values in a manifest that is pushed. 4 MiB of descriptors, the largest index that can be, have some 110,000."""
@@ -47,10 +50,12 @@ def read_json(
 
     Raises:
         TooManyValues: it has more than *values_limit* values; it was read no further.
-        ValueError, RecursionError: as :func:`json.loads` raises them.
+        NestedTooDeep: it is.
+        ValueError: as :func:`json.loads` raises it.
     """
     # Each value stands after a comma, or is the first in something. Commas in texts count, too: that costs time alone.
     if len(text) <= SHORT_BYTES or text.count(",") + text.count("[") + text.count("{") < _AT_ONCE:
+        see_nesting(text)
         return json.loads(text, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant)
     hook = object_pairs_hook or object_of
     return _InTurns(values_limit, object_pairs_hook=hook, parse_constant=parse_constant).decode(text)
@@ -100,23 +105,36 @@ def let_go(value: object, size_bytes: int) -> None:
 
 
 class _InTurns(json.JSONDecoder):
-    """The decoder in Python, which counts."""
+    """The decoder in Python, which counts values, and how deep they are."""
 
     def __init__(self, values_limit: int | None, **hooks: Any) -> None:  # noqa: ANN401 - the decoder's own
         super().__init__(**hooks)
-        self._left = -1 if values_limit is None else values_limit
+        self._left = math.inf if values_limit is None else values_limit
+        self._depth = 0
         self._scan: _Scan | None = None
-        if values_limit is not None:
-            self.parse_array, self.parse_object = self._array, self._object
+        self.parse_array, self.parse_object = self._array, self._object
         self.scan_once = py_make_scanner(self)
 
     def _array(self, at: tuple[str, int], scan_once: _Scan) -> Any:  # noqa: ANN401 - as json.loads
-        return JSONArray(at, self._counted(scan_once))
+        self._go_deeper()
+        found = JSONArray(at, self._counted(scan_once))
+        self._depth -= 1
+        return found
 
     def _object(self, at: tuple[str, int], strict: bool, scan_once: _Scan, *more: Any) -> Any:  # noqa: ANN401, FBT001 - the scanner's call
-        return JSONObject(at, strict, self._counted(scan_once), *more)
+        self._go_deeper()
+        found = JSONObject(at, strict, self._counted(scan_once), *more)
+        self._depth -= 1
+        return found
+
+    def _go_deeper(self) -> None:
+        self._depth += 1
+        if self._depth > NESTING_LIMIT:
+            raise NestedTooDeep
 
     def _counted(self, scan_once: _Scan) -> _Scan:
+        if self._left == math.inf:
+            return scan_once
         if self._scan is None:
 
             def scan(text: str, at: int) -> Any:  # noqa: ANN401 - as json.loads

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import NoReturn, cast
 
 from moorage.errors import DigestInvalid, ManifestInvalid
+from moorage.json_nesting import NESTING_LIMIT, NestedTooDeep
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.json_documents import VALUES_LIMIT, TooManyValues, let_go, object_of, read_json
@@ -125,9 +126,11 @@ def decode(payload: bytes) -> JSONObject:
     except TooManyValues:
         msg = f"the manifest has more than {VALUES_LIMIT} values; no manifest is known that needs as many"
         raise ManifestInvalid(msg, limit=VALUES_LIMIT) from None
-    except (ValueError, RecursionError) as exc:
-        reason = "nested too deep" if isinstance(exc, RecursionError) else str(exc)
-        msg = f"the manifest is not JSON: {reason}"
+    except NestedTooDeep as exc:
+        msg = f"the manifest cannot be read: {exc}"
+        raise ManifestInvalid(msg, limit=NESTING_LIMIT) from None
+    except ValueError as exc:
+        msg = f"the manifest is not JSON: {exc}"
         raise ManifestInvalid(msg) from None
     if not isinstance(value, dict):
         msg = "a manifest is a JSON object"

@@ -39,7 +39,7 @@ def mentions(payload: bytes) -> Mentions:
     try:
         # As Go reads it, which stored these: a byte that is no UTF-8 spoils a text, and no digest.
         value = read_json(payload.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         msg = f"the manifest is not JSON: {exc}"
         raise ManifestInvalid(msg) from None
     try:

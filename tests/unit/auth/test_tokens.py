@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from joserfc import jws
 
 from moorage.auth.access import Access, Action
 from moorage.auth.keys import TrustedKeys, import_key
@@ -239,6 +240,13 @@ def test_a_token_that_is_too_long_is_refused_before_anything_else() -> None:
 )
 def test_what_is_no_token_is_refused(text: str) -> None:
     assert why(text).startswith("the token")
+
+
+def test_a_header_that_is_nested_deep_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jws, "deserialize_compact", lambda *_, **__: pytest.fail("it is read"))
+    for encoding in ("utf-8", "utf-16"):
+        head = segment(("[" * 1000).encode(encoding))
+        assert why(f"{head}.e30.e30") == "the token is malformed"
 
 
 @pytest.mark.parametrize(

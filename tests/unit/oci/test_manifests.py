@@ -91,6 +91,7 @@ def test_the_type_comes_from_the_header_then_the_field_then_the_shape() -> None:
         (b'{"a":NaN}', "a/b", "NaN is not JSON"),
         (b'{"a":' + b"9" * 5000 + b"}", "a/b", "not JSON"),
         (b"[" * 100_000, "a/b", "nested too deep"),
+        (b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", "a/b", "nested too deep: 100 lists and objects in each other"),
         (dump(image(schemaVersion=3)), "", "schemaVersion"),
         (dump(image(config=None)), "", "config: a descriptor"),
         (dump(image(layers={})), "", "layers: a list"),

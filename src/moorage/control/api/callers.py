@@ -150,7 +150,7 @@ def _named_in_body(request: HttpRequest) -> Collection[str]:
         return ()
     try:
         found = GitLabParser().parse_body(request)
-    except (ValueError, RecursionError, MultiPartParserError):
+    except (ValueError, MultiPartParserError):
         return ()
     return {name for name, value in found.items() if value is not None}
 

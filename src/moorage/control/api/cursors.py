@@ -12,6 +12,7 @@ from django.db.models import Field, Model, Q, QuerySet
 from moorage.control.api.api_refusals import APIRefused, bad_parameter
 from moorage.control.api.parameters import ID_LIMIT
 from moorage.control.namespaces.choosing import beyond
+from moorage.json_nesting import parse_json
 
 START = "start"
 """The place before all rows of the database, for a page that ended with others."""
@@ -63,7 +64,7 @@ class CursorOrder:
             return rows
         try:
             value, pk = _read(cursor, _field_of(rows, self.field))
-        except (ValueError, TypeError, OverflowError, RecursionError, ValidationError):
+        except (ValueError, TypeError, OverflowError, ValidationError):
             raise bad_parameter(_INVALID) from None
         if self._is_id:
             return rows.filter(Q(**{f"pk__{'lt' if self.is_down else 'gt'}": pk}))
@@ -90,7 +91,7 @@ def _read(cursor: str, field: "Field[Any, Any]") -> tuple[object, int]:
     Raises:
         ValueError: it wrote no such thing; so are the other errors that its caller catches.
     """
-    text, pk = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    text, pk = parse_json(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     if not isinstance(text, str) or "\0" in text or not isinstance(pk, int) or not 0 <= pk <= ID_LIMIT:
         raise ValueError
     value = field.to_python(text)

@@ -1,6 +1,5 @@
 """Parameters as callers give them: types that only hold what can be stored, and every way in which a body comes."""
 
-import json
 import re
 from datetime import UTC, datetime
 from io import BytesIO
@@ -13,6 +12,8 @@ from ninja import Schema
 from ninja.parser import Parser
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from moorage.json_nesting import parse_json
 
 ID_LIMIT = (1 << 63) - 1
 TEXT_LIMIT = 255
@@ -130,7 +131,7 @@ class GitLabParser(Parser):
                 request.META, BytesIO(request.body), request.upload_handlers, request.encoding
             ).parse()
             return found | _of_form(fields)
-        document = json.loads(request.body)
+        document = parse_json(request.body)
         if not isinstance(document, dict):
             msg = "not an object"
             raise ValueError(msg)  # noqa: TRY004 - the caller catches what json raises

@@ -4,7 +4,6 @@ Source: GitLab features EVT-001 to EVT-004.
 """
 
 import hmac
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from moorage.control.projects.models import Project
 from moorage.control.sent_texts import storable
 from moorage.control.usage.changes import note_change
 from moorage.errors import NameInvalid, Refused
+from moorage.json_nesting import parse_json
 from moorage.oci.names import RepositoryName
 
 EVENTS_LIMIT = 10_000
@@ -86,8 +86,8 @@ def read_events(body: bytes) -> Sequence[RegistryEvent]:
         NameInvalid: a repository has a name that none has.
     """
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body)
+    except ValueError:
         value = None
     events = value.get("events") if isinstance(value, dict) else None
     if not isinstance(events, list) or len(events) > EVENTS_LIMIT or not all(isinstance(one, dict) for one in events):

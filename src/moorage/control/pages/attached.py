@@ -8,7 +8,6 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from moorage.control.registry.connection import the_registry
@@ -118,8 +117,7 @@ def read_part(found: AttachedPart, payload: bytes) -> None:
     if value:
         value = _statement(found, value)
         _read_packages(found, value)
-        with suppress(RecursionError):  # What is nested so deep is shown as it came.
-            shown = json.dumps(value, indent=2, ensure_ascii=False)
+        shown = json.dumps(value, indent=2, ensure_ascii=False)
     found.text, found.is_cut = shown[:TEXT_LIMIT], len(shown) > TEXT_LIMIT
 
 

@@ -15,6 +15,7 @@ from moorage.control.registry import reading_answers as reading
 from moorage.control.registry.registry_errors import RegistryNonsense, RegistryRefused, RegistryUnknown, TooManyPages
 from moorage.control.registry.registry_values import RegistryInfo, RemoteManifest, RemoteTag
 from moorage.control.registry.transport import RegistryTransport
+from moorage.json_nesting import parse_json
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest, digest_or_none
 
@@ -175,8 +176,8 @@ def show_tag(transport: RegistryTransport, path: str, tag: str) -> RemoteTag | N
         return None
     found = RemoteTag(name=tag, digest=manifest.digest, media_type=manifest.media_type)
     try:
-        value = reading.fields(json.loads(manifest.payload))
-    except (ValueError, RecursionError, RegistryNonsense):
+        value = reading.fields(parse_json(manifest.payload))
+    except (ValueError, RegistryNonsense):
         return found
     config = value.get("config")
     if not isinstance(config, dict):
@@ -288,6 +289,6 @@ def _push_blob(transport: RegistryTransport, path: str, content: bytes) -> None:
 def _built_at(transport: RegistryTransport, path: str, digest: str) -> datetime | None:
     blob = show_blob(transport, path, digest) if digest_or_none(digest) is not None else None
     try:
-        return reading.moment(reading.fields(json.loads(blob or b"{}")), "created")
-    except (ValueError, RecursionError, RegistryNonsense):
+        return reading.moment(reading.fields(parse_json(blob or b"{}")), "created")
+    except (ValueError, RegistryNonsense):
         return None

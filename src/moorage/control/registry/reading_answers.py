@@ -4,13 +4,13 @@ Source: GitLab features V1A-004, V1A-009, V1A-011.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.control.registry.registry_errors import RegistryNonsense
 from moorage.control.registry.registry_values import RemoteTag, RepositoryState, TagReferrer
+from moorage.json_nesting import parse_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,8 +37,8 @@ def fields(value: object) -> Fields:
 def fields_in(payload: bytes) -> Fields:
     """Return the object that is written in *payload*; one without fields if there is none."""
     try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
+        value = parse_json(payload)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -1,6 +1,5 @@
 """One request to the registry and its answer, both bounded in time and size, whichever API it is of."""
 
-import json
 import ssl
 import threading
 import time
@@ -24,6 +23,7 @@ from moorage.control.registry.registry_errors import (
     RegistryUnknown,
     RegistryUnreachable,
 )
+from moorage.json_nesting import parse_json
 
 ANSWER_LIMIT_BYTES = 16 << 20
 """A page of a thousand tags with referrers is far below it."""
@@ -61,8 +61,8 @@ class RemoteAnswer:
             RegistryNonsense: it is no JSON.
         """
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return parse_json(self.body)
+        except ValueError:
             msg = "the registry's answer is no JSON"
             raise RegistryNonsense(msg) from None
 
@@ -267,9 +267,9 @@ def _links(header: str) -> dict[str, str]:
 def _first_error(body: bytes) -> tuple[str, str, str]:
     """The code, the message and the reason of an answer in the specification's form; empty where there is none."""
     try:
-        first = json.loads(body)["errors"][0]
+        first = parse_json(body)["errors"][0]
         code, message, detail = (first.get(name, "") for name in ("code", "message", "detail"))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return "", "", ""
     reason = detail.get("reason", "") if isinstance(detail, dict) else ""
     return str(code)[:_MESSAGE_LIMIT], str(message)[:_MESSAGE_LIMIT], str(reason)[:_MESSAGE_LIMIT]

@@ -12,6 +12,7 @@ from moorage.errors import BodyTooLarge, NameInvalid
 from moorage.gitlab_errors import BodyNotJSON, BodyTypeInvalid, BodyValueInvalid, QueryTypeInvalid
 from moorage.http.call import Call
 from moorage.http.gitlab_v1.gitlab_shapes import moment
+from moorage.json_nesting import parse_json
 from moorage.oci.names import RepositoryName
 from moorage.web.bodies import Bodies
 from moorage.web.responses import Response
@@ -69,8 +70,8 @@ def _check_size(size_bytes: int) -> None:
 def _wish(body: bytes) -> _Wish:
     msg = 'the body is a JSON object with a text: {"name": "…"} or {"namespace": "…"}'
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body)
+    except ValueError:
         raise BodyNotJSON(msg) from None
     if not isinstance(value, dict):
         raise BodyNotJSON(msg)

@@ -1,10 +1,10 @@
 """Answers of Google's JSON API: what is worth asking again, and the one place where the others become errors."""
 
-import json
 from http import HTTPStatus
 from typing import Any
 
 from moorage.errors import StorageUnavailable
+from moorage.json_nesting import parse_json
 from moorage.storage.remote.attempts import PASSING_STATUSES
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 
@@ -77,7 +77,7 @@ def json_of(answer: StoreAnswer, kind: str, key: str, *statuses: int) -> dict[st
     """
     expect(answer, kind, key, *statuses)
     try:
-        found = json.loads(answer.body)
+        found = parse_json(answer.body)
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -92,7 +92,7 @@ def _is_too_much(answer: StoreAnswer) -> bool:
 
 def _said(answer: StoreAnswer) -> str:
     try:
-        text = str(json.loads(answer.body)["error"]["message"])
+        text = str(parse_json(answer.body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         text = answer.body.decode(errors="replace")
     return " ".join(text.split())[:_SHOWN]

@@ -8,7 +8,6 @@ import asyncio
 import bisect
 import ipaddress
 import itertools
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from moorage.errors import StorageUnavailable
+from moorage.json_nesting import parse_json
 from moorage.telemetry import get_log
 from moorage.work.loop import Growth, Loop, LoopPace
 
@@ -149,9 +149,9 @@ async def _fetched(url: str) -> bytes:
 def _parsed(body: bytes, prefixes: Prefixes) -> Mapping[int, _Ranges]:
     """Return the ranges by the version of IP; what is no network is passed over."""
     try:
-        found = json.loads(body)
+        found = parse_json(body)
         networks = [network for text in prefixes(found) if (network := _network(text)) is not None]
-    except (ValueError, RecursionError, AttributeError, TypeError) as exc:
+    except (ValueError, AttributeError, TypeError) as exc:
         msg = f"it is no list of networks: {exc!r}"
         raise StorageUnavailable(msg) from None
     if not networks:

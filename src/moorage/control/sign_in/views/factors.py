@@ -1,6 +1,5 @@
 """Pages of one's own second factors."""
 
-import json
 from collections.abc import Mapping
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -25,6 +24,7 @@ from moorage.control.sign_in.guards import for_me, for_me_confirmed
 from moorage.control.sign_in.sessions import end_sessions, own_session
 from moorage.control.sign_in.sign_in_forms import CodeForm
 from moorage.control.sign_in.signing_in import finish, half_signed_in, note_wrong_factor
+from moorage.json_nesting import parse_json
 
 _PAGE = "/-/me/second-factor"
 _KEY = "new_totp_key"
@@ -155,8 +155,8 @@ def _answer(request: HttpRequest) -> Mapping[str, object]:
     """The answer that the script has put into the form; empty: it is none."""
     text = request.POST.get("answer", "")
     try:
-        found = json.loads(text) if len(text) <= _ANSWER_LIMIT else {}
-    except (ValueError, RecursionError):
+        found = parse_json(text) if len(text) <= _ANSWER_LIMIT else {}
+    except ValueError:
         return {}
     return {**found, "name": request.POST.get("name", "")} if isinstance(found, dict) else {}
 

@@ -4,7 +4,6 @@ import gc
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -103,8 +102,8 @@ documents = st.recursive(
 )
 
 
-@given(documents, st.sampled_from([None, 2]), st.booleans())
-def test_brackets_count_where_they_are_no_text(value: Any, indent: int | None, is_ascii: bool) -> None:
+@given(value=documents, indent=st.sampled_from([None, 2]), is_ascii=st.booleans())
+def test_brackets_count_where_they_are_no_text(*, value: object, indent: int | None, is_ascii: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=is_ascii)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_nesting, "NESTING_LIMIT", 3)

@@ -16,11 +16,13 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.json_notes import read_note, write_note
 from moorage.telemetry import get_log
-from moorage.work.loop import WORKED, Loop, LoopPace, RoundResult
+from moorage.work.loop import WORKED, Loop, LoopPace, RoundOutcome, RoundResult
 
 EVERY: Final = timedelta(minutes=5)
 _DUE: Final = EVERY * 0.8
 """One of several nodes sets the mark; whoever looks a moment early must not leave it to the next time."""
+_AGAIN_S: Final = 5.0
+"""After the first look: of two that start at the same moment, the one that was overwritten sees the other's mark."""
 HELD: Final = EVERY * 3
 """For so long after another's mark nothing is removed: a second database that still serves has set one again."""
 TWO_DATABASES: Final = (
@@ -48,9 +50,12 @@ class OneDatabase:
         """Look and set marks for as long as the task lives."""
 
         async def look() -> RoundResult:
-            await self.look(starts=not self._has_begun)
+            if self._has_begun:
+                await self.look()
+                return WORKED
+            await self.look(starts=True)
             self._has_begun = True
-            return WORKED
+            return RoundResult(RoundOutcome.WORKED, pause_s=_AGAIN_S)
 
         def say(exc: Exception) -> None:
             _log.error("whether another database serves this storage is not known", error=str(exc))
@@ -63,11 +68,12 @@ class OneDatabase:
         Raises:
             BackendError: storage or the database did not answer.
         """
-        has_other, mark = await self._has_other(), secrets.token_hex(8)
+        has_other = await self._has_other()
         # Remembered first: once the mark in storage is ours, nothing else there tells of the other one.
-        is_alone = await self._is_alone(has_other=has_other)
-        if await self._marks.add(mark, every=timedelta(0) if starts or has_other else _DUE):
-            await write_note(self._storage, paths.MARK, {"mark": mark})
+        if has_other:
+            await self._hold()
+        is_alone = not (has_other or await self._marks.is_held())
+        await self._set_mark(every=timedelta(0) if starts or has_other else _DUE)
         if is_alone and self._has_told:
             _log.info("this database is alone with its storage again; garbage is collected")
         self._has_told = not is_alone
@@ -78,7 +84,12 @@ class OneDatabase:
         Raises:
             BackendError: storage or the database did not answer.
         """
-        return await self._is_alone(has_other=await self._has_other())
+        if not await self._has_other():
+            return not await self._marks.is_held()
+        if await self._hold():
+            # The other one may have overwritten ours without having seen it, and goes on removing until it sees one.
+            await self._set_mark(every=timedelta(0))
+        return False
 
     async def has_company(self) -> bool:
         """Return whether another database has set a mark lately; nothing is remembered of it.
@@ -92,12 +103,17 @@ class OneDatabase:
         found = await read_note(self._storage, paths.MARK, _mark_of, unreadable="?")
         return found is not None and found not in await self._marks.known()
 
-    async def _is_alone(self, *, has_other: bool) -> bool:
-        if not has_other:
-            return not await self._marks.is_held()
-        if await self._marks.hold(HELD):
+    async def _hold(self) -> bool:
+        """Have nothing removed for a while; True: that is new."""
+        is_new = await self._marks.hold(HELD)
+        if is_new:
             _log.error("garbage collection is held", error=TWO_DATABASES, next_step=NEXT_STEP)
-        return False
+        return is_new
+
+    async def _set_mark(self, *, every: timedelta) -> None:
+        mark = secrets.token_hex(8)
+        if await self._marks.add(mark, every=every):
+            await write_note(self._storage, paths.MARK, {"mark": mark})
 
 
 def _mark_of(note: Mapping[str, object]) -> str:

@@ -7,7 +7,6 @@ stays open.
 
 import json
 import re
-from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
@@ -27,7 +26,7 @@ class NestedTooDeep(ValueError):
         super().__init__(f"it is nested too deep: {NESTING_LIMIT} lists and objects in each other are read")
 
 
-def parse_json(content: str | bytes, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:  # noqa: ANN401 - as json.loads
+def parse_json(content: str | bytes) -> Any:  # noqa: ANN401 - as json.loads
     """Read a document as :func:`json.loads` does.
 
     Raises:
@@ -36,7 +35,7 @@ def parse_json(content: str | bytes, *, object_pairs_hook: Callable[[list[tuple[
     """
     text = content if isinstance(content, str) else json_text(content)
     see_nesting(text)
-    return json.loads(text, object_pairs_hook=object_pairs_hook)
+    return json.loads(text)
 
 
 def json_text(content: bytes) -> str:

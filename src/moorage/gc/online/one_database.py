@@ -50,12 +50,10 @@ class OneDatabase:
         """Look and set marks for as long as the task lives."""
 
         async def look() -> RoundResult:
-            if self._has_begun:
-                await self.look()
-                return WORKED
-            await self.look(starts=True)
+            starts = not self._has_begun
+            await self.look(starts=starts)
             self._has_begun = True
-            return RoundResult(RoundOutcome.WORKED, pause_s=_AGAIN_S)
+            return RoundResult(RoundOutcome.WORKED, pause_s=_AGAIN_S) if starts else WORKED
 
         def say(exc: Exception) -> None:
             _log.error("whether another database serves this storage is not known", error=str(exc))

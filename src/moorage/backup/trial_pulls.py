@@ -9,7 +9,7 @@ from typing import Any
 from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.trial_report import SampledTag, VerifyReport
-from moorage.json_nesting import parse_json
+from moorage.oci import stored
 from moorage.oci.mediatypes import is_listed_manifest
 
 _DEPTH = 4
@@ -40,13 +40,9 @@ class Puller:
         if _sum_of(body, digest) != digest:
             self._report.problems.add(f"{name} is damaged: its manifest is not {digest}")
             return
-        try:
-            document = parse_json(body)
-        except ValueError as exc:
-            self._report.problems.add(f"{name} cannot be read: {exc}")
-            return
-        if not isinstance(document, dict):
-            return
+        document = stored.read(body)
+        if not document:
+            self._report.notes.append(f"{name} is no JSON object: what it needs was not pulled")
         for blob in _blobs_in(document):
             self._blob(repository, blob)
         for child in _digests(_listed(document, are_manifests=True))[:_CHILDREN]:

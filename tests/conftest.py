@@ -14,7 +14,7 @@ from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.ports import let_go_of_ports
 from support.postgres import Postgres
-from support.scratch import RunFolder, place_for_scratch
+from support.scratch import FAILURES, SCRATCH, RunFolder, place_for_scratch
 from support.second_tries import count_alone
 from support.services import end_all
 from support.sharing_out import WholeFiles, place_of
@@ -98,6 +98,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write down at once what failed: a run that is cut off never comes to its summary."""
+    if report.failed and not hasattr(report, "node"):  # Which it has where another process has written it down.
+        told = [f"{report.nodeid} ({report.when})", report.longreprtext, *(text for _, text in report.sections)]
+        with (Path(os.environ[SCRATCH]) / FAILURES).open("a", errors="backslashreplace") as failures:
+            failures.write("\n".join([*told, "\n"]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     """Print what a test saw that was tried once more: only then can its fault be found; and where failed ones were."""
     for report in terminalreporter.getreports("rerun"):
@@ -106,7 +114,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} and _SCRATCH in config.stash:
         config.stash[_FAILED] = True
         terminalreporter.write_line(
-            f"Until the next run begins, {config.stash[_SCRATCH].path} has what tests have left."
+            f"Until the next run begins, {config.stash[_SCRATCH].path} has what tests have left, "
+            f"and in {FAILURES} what they said."
         )
 
 

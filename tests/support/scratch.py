@@ -15,6 +15,8 @@ from pathlib import Path
 
 SCRATCH = "MOORAGE_TEST_SCRATCH"
 """Names the folder below which a run makes its own, instead of the one that is chosen here."""
+FAILURES = "failures.txt"
+"""In a run's folder: what each failed test said, from when it failed."""
 _PREFIX = "moorage-run-"
 _IN_MEMORY = Path("/dev/shm")
 _SCRATCH_BYTES = 8 << 30

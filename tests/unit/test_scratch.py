@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.scratch import SCRATCH, RunFolder, place_for_scratch
+from support.scratch import FAILURES, SCRATCH, RunFolder, place_for_scratch
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -98,6 +99,20 @@ def test_leaves_a_folder(tmp_path):
 """
 
 
+def run_pytest(folder: Path, room: Path, processes: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(REPOSITORY / "tests" / "conftest.py", folder / "tests")
+    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", processes, "-p", "no:cacheprovider", "--rootdir", folder, room],
+        env={**os.environ, SCRATCH: str(folder / "scratch"), "PYTHONPATH": str(REPOSITORY / "tests")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
 @pytest.mark.parametrize(("outcome", "processes"), [("True", "2"), ("False", "2"), ("True", "0")])
 def test_a_run_of_pytest_leaves_its_folder_only_if_a_test_failed(tmp_path: Path, outcome: str, processes: str) -> None:
     """With processes that share the tests, and without: each makes folders as tests are loaded, and in tests."""
@@ -105,17 +120,44 @@ def test_a_run_of_pytest_leaves_its_folder_only_if_a_test_failed(tmp_path: Path,
     room = tmp_path / "tests" / "unit"
     room.mkdir(parents=True)
     (room / "test_a.py").write_text(A_TEST.format(outcome=outcome))
-    shutil.copy(REPOSITORY / "tests" / "conftest.py", tmp_path / "tests")
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", processes, "-p", "no:cacheprovider", "--rootdir", tmp_path, room],
-        env={**os.environ, SCRATCH: str(tmp_path / "scratch"), "PYTHONPATH": str(REPOSITORY / "tests")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    ended = run_pytest(tmp_path, room, processes)
     assert f"1 {'passed' if outcome == 'True' else 'failed'}" in ended.stdout, ended.stdout + ended.stderr
     left = [str(path) for path in (tmp_path / "scratch").iterdir()]
     assert left == re.findall(r"Until the next run begins, (\S+) has", ended.stdout)
     assert len(left) == (outcome == "False")
+    for folder in left:
+        assert "test_leaves_a_folder (call)" in (told := Path(folder, FAILURES).read_text())
+        assert told.count("E       assert False") == 1
+
+
+def test_a_run_that_is_cut_off_has_told_what_had_failed_by_then(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    room = tmp_path / "tests" / "unit"
+    room.mkdir(parents=True)
+    (room / "test_a.py").write_text(A_TEST.format(outcome="'x' * 999 == ''"))
+    (room / "test_b.py").write_text(
+        "import os, signal\n\n\ndef test_ends_all():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = run_pytest(tmp_path, room, "0")
+    assert ended.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "scratch").iterdir()
+    assert "x" * 999 in (left / FAILURES).read_text()
+
+
+def test_what_failed_under_load_is_kept_from_the_next_run(tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    shutil.copy(REPOSITORY / "scripts" / "run-under-load", scripts)
+    (tmp_path / "run").write_text(
+        "mkdir left\necho Until the next run begins, $PWD/left has what tests have left\nfalse\n"
+    )
+    ended = subprocess.run(
+        [scripts / "run-under-load", "2", "1", "sh", tmp_path / "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    kept = tmp_path / "build" / "under-load"
+    assert sorted(path.name for path in kept.iterdir()) == ["1", "1.log", "2", "2.log"]

@@ -56,9 +56,10 @@ class Daemon(ServerUnderTest):
         self.args = list(args)
         self.env = dict(env or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     def start(self, *, wait: bool = True) -> None:
-        """Start the process group; with *wait*, return only when it answers itself."""
+        """Start the process group; with *wait*, return only when each of its workers answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [*self.within, sys.executable, "-m", "moorage", "serve"]
         if self.config is not None:
@@ -67,6 +68,7 @@ class Daemon(ServerUnderTest):
             command.append(str(path))
         command += ["--data", str(self.data)] if self.has_folder else []
         command += ["--addr", self.address, "--workers", str(self.workers), *self.args]
+        self._said_before = len(self.log)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -93,7 +95,8 @@ class Daemon(ServerUnderTest):
                 msg = f"the daemon ended with {self.process.returncode}:\n{self.log[-4000:]}"
                 raise RuntimeError(msg)
             # In this order: while nobody is there, to ask costs less than to look who it is.
-            if status_of(f"{self.url}/", tls=self.tls, timeout_s=2) == HTTPStatus.OK and listens(self.pid, self.port):
+            answers = status_of(f"{self.url}/", tls=self.tls, timeout_s=2) == HTTPStatus.OK
+            if answers and listens(self.pid, self.port) and self.has_begun:
                 return
             time.sleep(0.05)
         msg = f"the daemon did not answer within {START_DEADLINE_S} s:\n{self.log[-4000:]}"
@@ -104,6 +107,12 @@ class Daemon(ServerUnderTest):
         """The supervisor's process id, which is also its process group."""
         assert self.process is not None
         return self.process.pid
+
+    @property
+    def has_begun(self) -> bool:
+        """True if its supervisor has heard of each worker that it answers; before, one that cannot start ends all."""
+        said = self.log[self._said_before :]  # Which depends on the level; the keeper begins then, where there is one.
+        return "listening on " in said or " listens on " in said or bool(self.keeper_pids)
 
     @property
     def rests(self) -> bool:

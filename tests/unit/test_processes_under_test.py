@@ -3,11 +3,13 @@
 import signal
 import subprocess
 import sys
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from e2e.settings import config_for
 from support.daemon import Daemon
 from support.processes import children_of, freeze, frozen, is_running, signal_each, thaw
 from support.threaded_server import Quiet, ThreadedServer
@@ -68,6 +70,22 @@ def test_a_daemon_that_does_not_answer_in_time_is_not_left(tmp_path: Path, monke
     with pytest.raises(RuntimeError, match="did not answer"):
         daemon.start()
     assert not is_running(daemon.pid)
+
+
+@pytest.mark.parametrize("more", ["", "log: {level: error}\n"], ids=["told", "not-told"])
+def test_a_daemon_is_ready_when_each_of_its_workers_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """Else one is killed in a test before the supervisor knows of it, or is not yet among those that there are."""
+    monkeypatch.setattr("support.daemon.status_of", lambda *_, **__: HTTPStatus.OK)
+    monkeypatch.setattr("support.daemon.listens", lambda *_: True)
+    with Daemon(tmp_path, config=config_for(tmp_path) + more, workers=3) as daemon:
+        for _ in range(2):
+            workers = daemon.worker_pids
+            assert len(workers) == 3
+            daemon.kill_worker(workers[0])
+            assert daemon.stop() == 0
+            daemon.start()
 
 
 def test_somebody_else_at_its_port_is_not_taken_for_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

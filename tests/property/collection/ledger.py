@@ -51,6 +51,7 @@ class Ledger:
         self.tags: dict[TagKey, Digest | Unknown | None] = {}
         self._number = 0
         self._promised: dict[Key, float] = {}
+        self._begun: dict[Key, int] = {}
         self._removing: Counter[Key] = Counter()
         self._removed: dict[Key, int] = defaultdict(int)
         self._shaking: Counter[RepositoryName] = Counter()
@@ -69,12 +70,18 @@ class Ledger:
         """What was asked for at *since* was acknowledged: it stays for *share* of the delay from then on."""
         if self.is_removed(key, since):
             return
+        if not self.holds(key):
+            self._begun[key] = self.stamp().number
         until = since.at + share * self._delay_s
         self._promised[key] = max(until, self._promised.get(key, 0.0))
 
     def holds(self, key: Key) -> bool:
         """Whether the thing has to be there now."""
         return not self._removing[key] and self._promised.get(key, 0.0) > self.clock() + _MARGIN_S
+
+    def held_since(self, key: Key) -> int | None:
+        """The event from which on the thing has had to be there without a break; None: it need not be there now."""
+        return self._begun[key] if self.holds(key) else None
 
     def held(self) -> Collection[Key]:
         """All that has to be there now."""

@@ -99,7 +99,23 @@ def test_leaves_a_folder(tmp_path):
 """
 
 
-def run_pytest(folder: Path, room: Path, processes: str) -> subprocess.CompletedProcess[str]:
+A_TEST_THAT_ENDS_ALL = """\
+import os
+import signal
+
+
+def test_ends_all():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def run_pytest(folder: Path, processes: str, *tests: str) -> subprocess.CompletedProcess[str]:
+    """Run files of *tests*, in their order, with what this repository sets up."""
+    (folder / "scratch").mkdir()
+    room = folder / "tests" / "unit"
+    room.mkdir(parents=True)
+    for number, text in enumerate(tests):
+        (room / f"test_{number}.py").write_text(text)
     shutil.copy(REPOSITORY / "tests" / "conftest.py", folder / "tests")
     shutil.copy(REPOSITORY / "pyproject.toml", folder)
     return subprocess.run(
@@ -116,11 +132,7 @@ def run_pytest(folder: Path, room: Path, processes: str) -> subprocess.Completed
 @pytest.mark.parametrize(("outcome", "processes"), [("True", "2"), ("False", "2"), ("True", "0")])
 def test_a_run_of_pytest_leaves_its_folder_only_if_a_test_failed(tmp_path: Path, outcome: str, processes: str) -> None:
     """With processes that share the tests, and without: each makes folders as tests are loaded, and in tests."""
-    (tmp_path / "scratch").mkdir()
-    room = tmp_path / "tests" / "unit"
-    room.mkdir(parents=True)
-    (room / "test_a.py").write_text(A_TEST.format(outcome=outcome))
-    ended = run_pytest(tmp_path, room, processes)
+    ended = run_pytest(tmp_path, processes, A_TEST.format(outcome=outcome))
     assert f"1 {'passed' if outcome == 'True' else 'failed'}" in ended.stdout, ended.stdout + ended.stderr
     left = [str(path) for path in (tmp_path / "scratch").iterdir()]
     assert left == re.findall(r"Until the next run begins, (\S+) has", ended.stdout)
@@ -131,14 +143,7 @@ def test_a_run_of_pytest_leaves_its_folder_only_if_a_test_failed(tmp_path: Path,
 
 
 def test_a_run_that_is_cut_off_has_told_what_had_failed_by_then(tmp_path: Path) -> None:
-    (tmp_path / "scratch").mkdir()
-    room = tmp_path / "tests" / "unit"
-    room.mkdir(parents=True)
-    (room / "test_a.py").write_text(A_TEST.format(outcome="'x' * 999 == ''"))
-    (room / "test_b.py").write_text(
-        "import os, signal\n\n\ndef test_ends_all():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    ended = run_pytest(tmp_path, room, "0")
+    ended = run_pytest(tmp_path, "0", A_TEST.format(outcome="'x' * 999 == ''"), A_TEST_THAT_ENDS_ALL)
     assert ended.returncode == -signal.SIGKILL
     (left,) = (tmp_path / "scratch").iterdir()
     assert "x" * 999 in (left / FAILURES).read_text()

@@ -143,11 +143,11 @@ class Client:
 
     async def _sees(self, key: Key, answer: Awaitable[object]) -> bool:
         """Whether it is there: then it has to stay for half the delay."""
-        since, held = self.ledger.stamp(), self.ledger.held_since(key)
+        since = self.ledger.stamp()
         try:
             await answer
         except (BlobUnknown, ManifestUnknown, NameUnknown):
-            if held is not None and self.ledger.held_since(key) == held:
+            if self.ledger.has_held(key, since):
                 msg = f"{key} was promised, and HEAD does not find it"
                 raise Violation(msg) from None
             return False
@@ -167,7 +167,6 @@ class Client:
         key = Key(name, "manifest", item.digest)
         needs = {Key(name, "blob", blob_digest(each)) for each in item.blobs}
         needs |= {Key(name, "manifest", child.digest) for child in item.children}
-        held = {each: self.ledger.held_since(each) for each in needs if self.ledger.holds(each)}
         before = self._unsettle(name, tags)
         since = self.ledger.stamp()
         cause = self.cause([key], [(name, tag) for tag in tags])
@@ -182,9 +181,9 @@ class Client:
                 tags=tags[1:],
             )
         except ReferencesUnknown as exc:
-            # Not what was promised anew, by a push that came when this one had been decided.
-            unbroken = {each for each, begun in held.items() if self.ledger.held_since(each) == begun}
-            if missed := {each for each in unbroken if str(each.digest) in exc.digests}:
+            # Not what was promised anew meanwhile, by a push that came when this one had been decided.
+            missed = {each for each in needs if str(each.digest) in exc.digests and self.ledger.has_held(each, since)}
+            if missed:
                 msg = f"{key} was refused for what was promised: {missed}"
                 raise Violation(msg) from None
             self._settle(before, since)

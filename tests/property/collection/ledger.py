@@ -79,9 +79,9 @@ class Ledger:
         """Whether the thing has to be there now."""
         return not self._removing[key] and self._promised.get(key, 0.0) > self.clock() + _MARGIN_S
 
-    def held_since(self, key: Key) -> int | None:
-        """The event from which on the thing has had to be there without a break; None: it need not be there now."""
-        return self._begun[key] if self.holds(key) else None
+    def has_held(self, key: Key, since: Stamp) -> bool:
+        """Whether the thing has had to be there all the time from *since* until now."""
+        return self.holds(key) and self._begun[key] <= since.number
 
     def held(self) -> Collection[Key]:
         """All that has to be there now."""
